@@ -1,0 +1,155 @@
+//! The knobs that every spawner shares, under the seed's names and with its defaults.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::context::SpawnContext;
+use crate::env::ENV_KEEP;
+use crate::options::{FormContext, OptionsForm};
+
+/// What a spawner is configured with, held by composition: [`Spawner::config`](crate::Spawner::config)
+/// gives it out.
+///
+/// Build one with `SpawnerConfig { start_timeout, ..SpawnerConfig::default() }`.
+#[derive(Debug, Clone)]
+pub struct SpawnerConfig {
+    /// The program and its first arguments; empty leaves the choice to the backend (an image's
+    /// own command). Default: `jupyterhub-singleuser`.
+    pub cmd: Vec<String>,
+    /// Arguments after `cmd`.
+    pub args: Vec<String>,
+    /// The address that the server binds; empty means every interface. Default `127.0.0.1`.
+    pub ip: String,
+    /// The port that the server binds; `0` means a free one for each start.
+    pub port: u16,
+    /// How long [`Spawner::start`](crate::Spawner::start) may take to return an endpoint.
+    /// Default 60 s.
+    pub start_timeout: Duration,
+    /// How long the server may take, after that, to answer over HTTP. Default 30 s.
+    pub http_timeout: Duration,
+    /// How often the server is polled while it runs; zero turns polling off. Default 30 s.
+    pub poll_interval: Duration,
+    /// Names of the daemon's environment variables that a server inherits.
+    pub env_keep: Vec<String>,
+    /// Variables set before everything else. Deprecated in the seed and here: use `environment`.
+    pub env: BTreeMap<String, String>,
+    /// Variables set last, over the hub's own.
+    pub environment: BTreeMap<String, EnvValue>,
+    /// The directory that the server shows; `~` is the user's home (resolved by the server),
+    /// `%U` and `{username}` the user's name. Empty: the server's own choice.
+    pub notebook_dir: String,
+    /// The page a user lands on, such as `/lab`; `%U` and `{username}` as above.
+    pub default_url: String,
+    /// Turns on debug logging in the server.
+    pub debug: bool,
+    /// Makes the server ignore configuration in the user's home.
+    pub disable_user_config: bool,
+    /// What a user is asked before a start.
+    pub options_form: FormSource,
+    /// Which arguments the server is given by default.
+    pub singleuser_args: SingleuserArgs,
+}
+
+/// The value of one entry of `environment`: a text, or a function of the run.
+#[derive(Clone)]
+pub enum EnvValue {
+    /// Taken as it is.
+    Text(String),
+    /// Computed at each start. It should return quickly: it runs on the server's owner task.
+    Computed(Arc<dyn Fn(&SpawnContext) -> String + Send + Sync>),
+}
+
+/// Where the options form comes from: a text, or a function of who asks.
+#[derive(Clone)]
+pub enum FormSource {
+    /// Always this form.
+    Fixed(OptionsForm),
+    /// Computed each time that the form is shown.
+    Computed(Arc<dyn Fn(&FormContext) -> OptionsForm + Send + Sync>),
+}
+
+/// Which arguments [`Spawner::get_args`](crate::Spawner::get_args) gives by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SingleuserArgs {
+    /// `args` alone: today's servers read the rest from their environment and refuse the old flags.
+    #[default]
+    None,
+    /// The seed's flags, in its order, before `args`.
+    Classic,
+}
+
+impl Default for SpawnerConfig {
+    fn default() -> Self {
+        Self {
+            cmd: vec!["jupyterhub-singleuser".to_owned()],
+            args: Vec::new(),
+            ip: "127.0.0.1".to_owned(),
+            port: 0,
+            start_timeout: Duration::from_secs(60),
+            http_timeout: Duration::from_secs(30),
+            poll_interval: Duration::from_secs(30),
+            env_keep: ENV_KEEP.map(str::to_owned).to_vec(),
+            env: BTreeMap::new(),
+            environment: BTreeMap::new(),
+            notebook_dir: String::new(),
+            default_url: String::new(),
+            debug: false,
+            disable_user_config: false,
+            options_form: FormSource::default(),
+            singleuser_args: SingleuserArgs::None,
+        }
+    }
+}
+
+impl EnvValue {
+    /// The value for one run.
+    pub fn resolve(&self, ctx: &SpawnContext) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Computed(compute) => compute(ctx),
+        }
+    }
+}
+
+impl FormSource {
+    /// The form for one visitor.
+    pub fn resolve(&self, ctx: &FormContext) -> OptionsForm {
+        match self {
+            Self::Fixed(form) => form.clone(),
+            Self::Computed(compute) => compute(ctx),
+        }
+    }
+}
+
+impl Default for FormSource {
+    fn default() -> Self {
+        Self::Fixed(OptionsForm::None)
+    }
+}
+
+impl<T: Into<String>> From<T> for EnvValue {
+    fn from(text: T) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+// Values can be secrets (`environment = { DB_PASSWORD = ... }`), so Debug shows none.
+impl fmt::Debug for EnvValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text(_) => "Text(***)",
+            Self::Computed(_) => "Computed(..)",
+        })
+    }
+}
+
+impl fmt::Debug for FormSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(form) => f.debug_tuple("Fixed").field(form).finish(),
+            Self::Computed(_) => f.write_str("Computed(..)"),
+        }
+    }
+}
