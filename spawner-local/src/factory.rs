@@ -1,0 +1,200 @@
+//! Where the spawners of this host come from.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use nix::unistd::{Uid, User};
+use spawner_core::{
+    BackendSetup, Registry, ServerId, SetupError, SpawnError, Spawner, SpawnerConfig,
+    SpawnerFactory,
+};
+use tokio::task::spawn_blocking;
+
+use crate::account::{RunAs, private_directory};
+use crate::local::LocalProcessSpawner;
+use crate::process::{Identity, Process};
+use crate::settings::{Kind, Settings};
+
+/// Adds the kinds `local` and `simple`.
+pub fn register(registry: &mut Registry) {
+    registry.register("local", |setup| Ok(Arc::new(LocalFactory::local(setup)?)));
+    registry.register("simple", |setup| Ok(Arc::new(LocalFactory::simple(setup)?)));
+}
+
+/// Makes the spawners of one kind, which share their settings.
+#[derive(Debug, Clone)]
+pub struct LocalFactory {
+    shared: Arc<Shared>,
+}
+
+/// What the spawners of one factory have in common.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: SpawnerConfig,
+    pub(crate) settings: Settings,
+    pub(crate) run_as: RunAs,
+    /// Where the logs are.
+    pub(crate) log_dir: PathBuf,
+}
+
+impl LocalFactory {
+    /// `LocalProcessSpawner`: each server runs as the system user of the same name. That takes a
+    /// hub that runs as root; another can start servers only for the account it runs as itself.
+    pub fn local(setup: BackendSetup) -> Result<Self, SetupError> {
+        Self::new(setup, Kind::Local)
+    }
+
+    /// `SimpleLocalProcessSpawner`: all servers run as the account that runs the hub, each user's
+    /// in a private home. Nothing but these homes' names keeps users apart: it is for one person,
+    /// for people who trust each other, and for tests.
+    #[doc(alias = "SimpleLocalProcessSpawner")]
+    pub fn simple(setup: BackendSetup) -> Result<Self, SetupError> {
+        Self::new(setup, Kind::Simple)
+    }
+
+    /// The spawner of one server, by its own type.
+    pub fn spawner(&self, server: &ServerId) -> LocalProcessSpawner {
+        LocalProcessSpawner::new(server.clone(), Arc::clone(&self.shared))
+    }
+
+    fn new(setup: BackendSetup, kind: Kind) -> Result<Self, SetupError> {
+        let settings = Settings::read(&setup, kind)?;
+        // The working directory of a server is another one, so nothing stays relative.
+        let state_dir = std::path::absolute(&setup.state_dir).map_err(|error| {
+            SetupError::new(format!("the state directory cannot be named: {error}"))
+        })?;
+        let run_as = match kind {
+            Kind::Local => RunAs::SystemUser {
+                allow_root: settings.allow_root,
+            },
+            Kind::Simple => {
+                let homes = state_dir.join(&settings.home_dir_template);
+                let homes = homes.into_os_string().into_string().map_err(|_| {
+                    SetupError::new(
+                        "the state directory's name is not UTF-8, so no home can be \
+                                     below it; set `home_dir_template` to a path from the root",
+                    )
+                })?;
+                RunAs::HubUser { homes }
+            }
+        };
+        let log_dir = settings.log_dir.as_deref().unwrap_or("logs".as_ref());
+        Ok(Self {
+            shared: Arc::new(Shared {
+                config: setup.config,
+                log_dir: state_dir.join(log_dir),
+                settings,
+                run_as,
+            }),
+        })
+    }
+}
+
+#[async_trait]
+impl SpawnerFactory for LocalFactory {
+    fn create(&self, server: &ServerId) -> Box<dyn Spawner> {
+        Box::new(self.spawner(server))
+    }
+
+    async fn preflight(&self) -> Result<(), SpawnError> {
+        can_hold_processes()?;
+        let shared = Arc::clone(&self.shared);
+        let checked = spawn_blocking(move || {
+            if matches!(shared.run_as, RunAs::SystemUser { .. }) {
+                tell_who_can_be_served();
+            }
+            private_directory(&shared.log_dir).map_err(|source| {
+                let dir = shared.log_dir.display();
+                let message = format!("The log directory {dir} cannot be used: {source}.");
+                SpawnError::other(message).with_source(source)
+            })
+        });
+        checked.await.map_err(|error| {
+            SpawnError::other("The log directory could not be looked at.").with_source(error)
+        })?
+    }
+}
+
+/// Holds this process the way servers are held.
+fn can_hold_processes() -> Result<(), SpawnError> {
+    let held = Identity::of(rustix::process::getpid()).and_then(|myself| myself.open());
+    match held {
+        Ok(Some(Process { .. })) => Ok(()),
+        Ok(None) => Err(SpawnError::other(
+            "Servers cannot be kept track of: /proc shows the processes of another namespace.",
+        )),
+        Err(source) => Err(SpawnError::other(
+            "Servers cannot be kept track of. That takes Linux 5.4 or later, with /proc mounted \
+             and the system call pidfd_open allowed.",
+        )
+        .with_source(source)),
+    }
+}
+
+/// A hub that is not root is useful to one person, who should know that before anyone else tries.
+fn tell_who_can_be_served() {
+    let hub = Uid::effective();
+    if hub.is_root() {
+        return;
+    }
+    let account = match User::from_uid(hub) {
+        Ok(Some(user)) => user.name,
+        _ => hub.to_string(),
+    };
+    tracing::warn!(
+        %account,
+        "the hub does not run as root, so only this account can have a server; \
+         kind = \"simple\" runs the servers of all users under it"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, json};
+
+    use super::*;
+
+    fn setup(state_dir: PathBuf) -> BackendSetup {
+        BackendSetup {
+            config: SpawnerConfig::default(),
+            settings: Map::new(),
+            state_dir,
+            instance: "test".into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn both_kinds_are_registered_and_usable() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut registry = Registry::new();
+        register(&mut registry);
+        assert_eq!(registry.kinds().collect::<Vec<_>>(), ["local", "simple"]);
+        for kind in ["local", "simple"] {
+            let factory = registry.build(kind, setup(dir.path().into())).unwrap();
+            factory.preflight().await.unwrap();
+        }
+        assert!(dir.path().join("logs").is_dir());
+    }
+
+    #[tokio::test]
+    async fn a_log_directory_that_cannot_be_is_told_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        let mut setup = setup(dir.path().into());
+        setup.settings.insert("log_dir".into(), json!("file/logs"));
+        let error = LocalFactory::simple(setup).unwrap().preflight().await;
+        let message = error.unwrap_err().to_string();
+        assert!(message.contains("file/logs"), "{message}");
+    }
+
+    #[test]
+    fn paths_are_absolute_whatever_the_state_directory_is() {
+        let factory = LocalFactory::simple(setup("hubd-state".into())).unwrap();
+        assert!(factory.shared.log_dir.is_absolute());
+        let RunAs::HubUser { homes } = &factory.shared.run_as else {
+            panic!("not the simple kind")
+        };
+        assert!(homes.starts_with('/') && homes.ends_with("/hubd-state/homes/{username}"));
+    }
+}

@@ -1,0 +1,57 @@
+//! Spawners that run single-user servers as processes of this host.
+//!
+//! ```text
+//!  LocalFactory ──create──> LocalProcessSpawner      one per server, driven by its owner task
+//!   (settings)                │
+//!                             ├── account   who the server runs as, and where its home is
+//!                             ├── command   argv, environment, the program's absolute path
+//!                             ├── log       the file it prints into, which outlives the hub
+//!                             ├── start     these three put together, and what a failure is called
+//!                             ├── gate      fork, wait at the gate until the state is saved, exec
+//!                             │    └── sys      the child's side of it: the only `unsafe` code
+//!                             ├── run       the server while it runs, and what is saved of it
+//!                             │    └── process  boot id + pid + start time, held by pidfd
+//!                             └── tree      every process that the server started
+//! ```
+//!
+//! Two kinds are registered by [`register`]:
+//!
+//! | kind | JupyterHub's name | who the server runs as |
+//! |---|---|---|
+//! | `local` | `LocalProcessSpawner` | the system user of the same name, when the hub is root; else only the account that runs the hub |
+//! | `simple` | `SimpleLocalProcessSpawner` | the account that runs the hub, with a private home for each user |
+//!
+//! Their own settings, `[spawner.local]` and `[spawner.simple]` in a configuration file:
+//!
+//! | setting | default | meaning |
+//! |---|---|---|
+//! | `interrupt_timeout` | 30 | seconds after SIGINT, before SIGTERM follows |
+//! | `term_timeout` | 30 | seconds after SIGTERM, before SIGKILL follows |
+//! | `kill_timeout` | 5 | seconds after SIGKILL, before a stop has failed |
+//! | `log_dir` | `logs` | where the servers' output goes, a file for each; below `state_dir` if relative |
+//! | `log_max_bytes` | 16777216 | a file larger than this becomes `.1` at the next start; `0`: never |
+//! | `no_new_privileges` | true | no program of the server gains rights, so `sudo` is of no use in it |
+//! | `allow_root` | false | `local` only: let the user `root` have a server |
+//! | `home_dir_template` | `homes/{username}` | `simple` only: the users' homes, below `state_dir` if relative |
+//!
+//! What holds:
+//! - A process runs the server's program only after its identity was saved; until then it ends with
+//!   the hub. So there is no moment at which a crash leaves a server that nobody knows.
+//! - Nothing is signalled that was not proven to be ours a moment before: a pid alone is no proof.
+//! - A stop returns when the server and everything it started is gone, or says that it is not.
+
+mod account;
+mod command;
+mod factory;
+mod gate;
+mod local;
+mod log;
+mod process;
+mod run;
+mod settings;
+mod start;
+mod sys;
+mod tree;
+
+pub use factory::{LocalFactory, register};
+pub use local::LocalProcessSpawner;

@@ -1,0 +1,224 @@
+//! What a server prints: one file for each server, which the child writes into directly, so that
+//! neither a pipe nor a reader can break when the hub goes.
+//!
+//! The file is bounded at each start only: one that has grown over the limit becomes `.1`, over an
+//! earlier `.1`. In between it belongs to the server.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use spawner_core::ServerId;
+
+use crate::account::private_directory;
+
+/// How much of a log's end is ever read.
+const TAIL_BYTES: u64 = 64 << 10;
+/// How long a line of it may be, in characters.
+const LINE_CHARS: usize = 400;
+
+/// The log of one server.
+#[derive(Debug, Clone)]
+pub(crate) struct Log {
+    path: PathBuf,
+}
+
+impl Log {
+    /// The log of `server` below `dir`.
+    pub(crate) fn of(dir: &Path, server: &ServerId) -> Self {
+        Self {
+            path: dir.join(format!("{}.log", server.object_name())),
+        }
+    }
+
+    /// Opens it for a new run, and says where that run begins.
+    pub(crate) fn open(&self, max_bytes: u64) -> io::Result<(File, u64)> {
+        if let Some(dir) = self.path.parent() {
+            private_directory(dir)?;
+        }
+        let open = || {
+            OpenOptions::new()
+                .append(true)
+                .create(true)
+                .mode(0o600)
+                .custom_flags(libc::O_NOFOLLOW)
+                .open(&self.path)
+        };
+        let file = open()?;
+        let length = file.metadata()?.len();
+        if max_bytes == 0 || length <= max_bytes {
+            return Ok((file, length));
+        }
+        std::fs::rename(&self.path, self.path.with_extension("log.1"))?;
+        Ok((open()?, 0))
+    }
+
+    /// The last `lines` lines after `from`; none if there is nothing to read.
+    pub(crate) fn tail(&self, from: u64, lines: usize) -> Vec<String> {
+        self.read_end(from)
+            .map(|(bytes, whole)| last_lines(&bytes, whole, lines))
+            .unwrap_or_default()
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The end of what comes after `from`, and whether that is all of it.
+    fn read_end(&self, from: u64) -> io::Result<(Vec<u8>, bool)> {
+        let mut file = File::open(&self.path)?;
+        let length = file.metadata()?.len();
+        // The server may have cut its own log short.
+        let from = if from > length { 0 } else { from };
+        let start = from.max(length.saturating_sub(TAIL_BYTES));
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = Vec::new();
+        file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
+        Ok((bytes, start == from))
+    }
+}
+
+/// The last `lines` lines, fit to be shown: `whole` says whether the first one is complete.
+fn last_lines(bytes: &[u8], whole: bool, lines: usize) -> Vec<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let mut all: Vec<&str> = text.lines().collect();
+    if !whole && !all.is_empty() {
+        all.remove(0);
+    }
+    let skip = all.len().saturating_sub(lines);
+    all[skip..].iter().map(|line| plain(line)).collect()
+}
+
+/// A line without colours and other control sequences, cut at a length that a page can show.
+fn plain(line: &str) -> String {
+    // A progress bar redraws its line; what it showed last is what counts.
+    let line = line.trim_end_matches('\r');
+    let line = line.rsplit('\r').next().unwrap_or(line);
+    let mut plain = String::new();
+    let mut chars = line.chars().peekable();
+    let mut length = 0;
+    while let Some(c) = chars.next() {
+        if c == '\u{1b}' {
+            skip_escape(&mut chars);
+        } else if c == '\t' || !c.is_control() {
+            if length == LINE_CHARS {
+                plain.push('…');
+                break;
+            }
+            plain.push(c);
+            length += 1;
+        }
+    }
+    plain
+}
+
+/// Skips what follows an escape character: `[ ... letter` (colours, cursor), `] ... BEL` (titles),
+/// or one character.
+fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+    match chars.next() {
+        Some('[') => {
+            for c in chars.by_ref() {
+                if ('\u{40}'..='\u{7e}').contains(&c) {
+                    break;
+                }
+            }
+        }
+        Some(']') => {
+            while let Some(c) = chars.next() {
+                if c == '\u{7}' || c == '\u{1b}' && chars.next_if_eq(&'\\').is_some() {
+                    break;
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn log(dir: &Path) -> Log {
+        let user = spawner_core::UserName::new("tee").unwrap();
+        Log::of(&dir.join("logs"), &ServerId::default_of(user))
+    }
+
+    #[test]
+    fn files_are_private_and_appended_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = log(dir.path());
+        let (mut file, from) = log.open(100).unwrap();
+        assert_eq!(from, 0);
+        file.write_all(b"first\n").unwrap();
+        let (mut file, from) = log.open(100).unwrap();
+        assert_eq!(from, 6);
+        file.write_all(b"second\nthird\n").unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(log.path()), 0o600);
+        assert_eq!(mode(log.path().parent().unwrap()), 0o700);
+        assert_eq!(log.tail(from, 10), ["second", "third"]);
+        assert_eq!(log.tail(from, 1), ["third"]);
+        assert_eq!(log.tail(0, 10), ["first", "second", "third"]);
+    }
+
+    #[test]
+    fn a_large_one_is_put_aside_at_a_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = log(dir.path());
+        log.open(4).unwrap().0.write_all(b"12345").unwrap();
+        assert_eq!(log.open(0).unwrap().1, 5);
+        assert_eq!(log.open(4).unwrap().1, 0);
+        let aside = log.path().with_file_name("tee.log.1");
+        assert_eq!(std::fs::read(aside).unwrap(), b"12345");
+    }
+
+    #[test]
+    fn a_link_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = log(dir.path());
+        drop(log.open(0).unwrap());
+        std::fs::remove_file(log.path()).unwrap();
+        std::os::unix::fs::symlink(dir.path().join("target"), log.path()).unwrap();
+        assert!(log.open(0).is_err());
+        assert!(!dir.path().join("target").exists());
+    }
+
+    #[test]
+    fn the_tail_is_bounded_and_begins_with_a_whole_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = log(dir.path());
+        let (mut file, _) = log.open(0).unwrap();
+        for n in 0..20_000 {
+            writeln!(file, "line {n}").unwrap();
+        }
+        let lines = log.tail(0, usize::MAX);
+        assert!(lines.len() < 10_000, "{}", lines.len());
+        assert!(lines.iter().all(|line| line.starts_with("line ")));
+        assert_eq!(lines.last().unwrap(), "line 19999");
+        assert_eq!(log.tail(u64::MAX, 1), ["line 19999"]);
+    }
+
+    #[test]
+    fn lines_are_fit_to_be_shown() {
+        for (raw, shown) in [
+            ("plain é", "plain é"),
+            ("\u{1b}[31;1mred\u{1b}[0m", "red"),
+            ("\u{1b}]0;title\u{7}after", "after"),
+            ("\u{1b}]0;title\u{1b}\\after", "after"),
+            ("10%\r20%\r", "20%"),
+            ("a\0b\u{8}c\u{9b}d", "abcd"),
+            ("\u{1b}", ""),
+            ("\u{1b}[", ""),
+        ] {
+            assert_eq!(plain(raw), shown, "{raw:?}");
+        }
+        let long = plain(&"x".repeat(1000));
+        assert_eq!(long.chars().count(), LINE_CHARS + 1);
+        assert_eq!(last_lines(b"\xff\xfe", true, 9), ["\u{fffd}\u{fffd}"]);
+    }
+}

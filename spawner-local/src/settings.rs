@@ -1,0 +1,186 @@
+//! The backend's own table of the configuration file: `[spawner.local]`, `[spawner.simple]`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use spawner_core::{BackendSetup, SetupError};
+
+/// A wait of more than a day is a slip of the pen.
+const LONGEST: f64 = 86_400.0;
+
+/// The table as it is written; the crate's front page says what each key means.
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Table {
+    interrupt_timeout: f64,
+    term_timeout: f64,
+    kill_timeout: f64,
+    log_dir: Option<PathBuf>,
+    log_max_bytes: u64,
+    no_new_privileges: bool,
+    allow_root: Option<bool>,
+    home_dir_template: Option<String>,
+}
+
+/// Which of the two kinds a table is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Local,
+    Simple,
+}
+
+/// The settings, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) patience: Patience,
+    pub(crate) log_dir: Option<PathBuf>,
+    /// `0`: a log is never rotated.
+    pub(crate) log_max_bytes: u64,
+    pub(crate) no_new_privileges: bool,
+    pub(crate) allow_root: bool,
+    pub(crate) home_dir_template: String,
+}
+
+/// How long each signal of a stop has to work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Patience {
+    pub(crate) interrupt: Duration,
+    pub(crate) term: Duration,
+    pub(crate) kill: Duration,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            interrupt_timeout: 30.0,
+            term_timeout: 30.0,
+            kill_timeout: 5.0,
+            log_dir: None,
+            log_max_bytes: 16 << 20,
+            no_new_privileges: true,
+            allow_root: None,
+            home_dir_template: None,
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the table of a backend of `kind`.
+    pub(crate) fn read(setup: &BackendSetup, kind: Kind) -> Result<Self, SetupError> {
+        let table: Table = setup.settings()?;
+        let belongs = |key: &str, given: bool, home: Kind| {
+            if given && home != kind {
+                let name = match home {
+                    Kind::Local => "local",
+                    Kind::Simple => "simple",
+                };
+                let message = format!("`{key}` is a setting of kind = \"{name}\" only");
+                return Err(SetupError::key(key, message));
+            }
+            Ok(())
+        };
+        belongs("allow_root", table.allow_root.is_some(), Kind::Local)?;
+        belongs(
+            "home_dir_template",
+            table.home_dir_template.is_some(),
+            Kind::Simple,
+        )?;
+        let home_dir_template = table
+            .home_dir_template
+            .unwrap_or_else(|| "homes/{username}".to_owned());
+        if !["{username}", "%U", "{object_name}"]
+            .iter()
+            .any(|name| home_dir_template.contains(name))
+        {
+            return Err(SetupError::key(
+                "home_dir_template",
+                "`home_dir_template` has to name the user, as in \"/srv/homes/{username}\": \
+                 otherwise all users would share one home",
+            ));
+        }
+        Ok(Self {
+            patience: Patience {
+                interrupt: seconds("interrupt_timeout", table.interrupt_timeout)?,
+                term: seconds("term_timeout", table.term_timeout)?,
+                kill: seconds("kill_timeout", table.kill_timeout)?,
+            },
+            log_dir: table.log_dir,
+            log_max_bytes: table.log_max_bytes,
+            no_new_privileges: table.no_new_privileges,
+            allow_root: table.allow_root.unwrap_or(false),
+            home_dir_template,
+        })
+    }
+}
+
+fn seconds(key: &str, value: f64) -> Result<Duration, SetupError> {
+    // `contains` is false for NaN, which is what we want.
+    if (0.0..=LONGEST).contains(&value) {
+        Ok(Duration::from_secs_f64(value))
+    } else {
+        let message = format!("`{key}` is a number of seconds from 0 to {LONGEST}, not {value}");
+        Err(SetupError::key(key, message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use spawner_core::SpawnerConfig;
+
+    use super::*;
+
+    fn read(kind: Kind, table: Value) -> Result<Settings, SetupError> {
+        let Value::Object(settings) = table else {
+            panic!("not an object")
+        };
+        let setup = BackendSetup {
+            config: SpawnerConfig::default(),
+            settings,
+            state_dir: PathBuf::from("/nowhere"),
+            instance: "test".into(),
+        };
+        Settings::read(&setup, kind)
+    }
+
+    #[test]
+    fn an_empty_table_has_jupyterhubs_timeouts() {
+        let settings = read(Kind::Local, json!({})).unwrap();
+        assert_eq!(settings.patience.interrupt, Duration::from_secs(30));
+        assert_eq!(settings.patience.term, Duration::from_secs(30));
+        assert_eq!(settings.patience.kill, Duration::from_secs(5));
+        assert!(settings.no_new_privileges && !settings.allow_root);
+    }
+
+    #[test]
+    fn seconds_are_integers_or_decimals() {
+        let table = json!({"interrupt_timeout": 2, "term_timeout": 0.25});
+        let settings = read(Kind::Simple, table).unwrap();
+        assert_eq!(settings.patience.interrupt, Duration::from_secs(2));
+        assert_eq!(settings.patience.term, Duration::from_millis(250));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_by_its_key() {
+        for (kind, table, key) in [
+            (Kind::Local, json!({"kill_timeot": 1}), "kill_timeot"),
+            (Kind::Local, json!({"kill_timeout": -1}), "kill_timeout"),
+            (Kind::Local, json!({"kill_timeout": 1e9}), "kill_timeout"),
+            (
+                Kind::Local,
+                json!({"home_dir_template": "/h/{username}"}),
+                "home_dir_template",
+            ),
+            (Kind::Simple, json!({"allow_root": true}), "allow_root"),
+            (
+                Kind::Simple,
+                json!({"home_dir_template": "/tmp/all"}),
+                "home_dir_template",
+            ),
+        ] {
+            let error = read(kind, table).unwrap_err();
+            assert_eq!(error.key.as_deref(), Some(key), "{error}");
+        }
+    }
+}

@@ -1,0 +1,421 @@
+//! The system calls that need `unsafe`: the child's side of a start, and three small ones.
+//!
+//! Between `fork` and `execve` the child is a copy of one thread of a program with many. Any lock
+//! may be held by a thread that does not exist here, so only async-signal-safe calls are made: no
+//! allocation, no formatting, no drop. Everything the child needs was made before and is in
+//! [`Plan`]; every step that fails is reported as its number and `errno`, and ends the child.
+//!
+//! ```text
+//!  signals -> stdio -> descriptors -> session -> [ gate ] -> ids -> privileges -> directory -> exec
+//! ```
+
+#![allow(
+    unsafe_code,
+    reason = "fork, and system calls that no safe wrapper covers"
+)]
+
+use std::convert::Infallible;
+use std::ffi::CString;
+use std::io;
+use std::mem::{self, MaybeUninit};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::ptr;
+
+use libc::{c_char, c_int, c_ulong, gid_t, pid_t};
+use rustix::process::{Pid, Resource, getrlimit};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use crate::account::Credentials;
+
+/// What a child becomes. Descriptors are 3 or higher, so that putting them in the places of stdin
+/// and stdout overwrites none of them.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// Absolute.
+    pub(crate) program: CString,
+    pub(crate) argv: Vec<CString>,
+    pub(crate) envp: Vec<CString>,
+    /// Entered with the rights of the account, not of the hub.
+    pub(crate) directory: CString,
+    pub(crate) stdin: OwnedFd,
+    /// Becomes stdout and stderr.
+    pub(crate) output: OwnedFd,
+    pub(crate) credentials: Option<Credentials>,
+    pub(crate) no_new_privileges: bool,
+    /// Whether `close_range` may be tried; kernels before 5.9 and some sandboxes lack it.
+    pub(crate) close_range: bool,
+}
+
+/// The steps of a child, by the number it reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Step {
+    Stdio,
+    Descriptors,
+    Session,
+    Parent,
+    Gate,
+    Groups,
+    Group,
+    User,
+    ReadBack,
+    Privileges,
+    Directory,
+    Exec,
+}
+
+impl Step {
+    /// All of them, each at its number.
+    const ALL: [Self; 12] = [
+        Self::Stdio,
+        Self::Descriptors,
+        Self::Session,
+        Self::Parent,
+        Self::Gate,
+        Self::Groups,
+        Self::Group,
+        Self::User,
+        Self::ReadBack,
+        Self::Privileges,
+        Self::Directory,
+        Self::Exec,
+    ];
+}
+
+/// A step that did not work, and the `errno` it left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Failed {
+    pub(crate) step: Step,
+    pub(crate) errno: i32,
+}
+
+/// How long a report is: the step, then `errno` in the machine's byte order.
+const REPORT: usize = 1 + size_of::<c_int>();
+
+impl Failed {
+    /// Reads what a child reported; `None` if it reported nothing, which means that it got through.
+    pub(crate) fn read(report: &[u8]) -> Option<Self> {
+        let (&step, errno) = report.split_first()?;
+        let errno = i32::from_ne_bytes(errno.try_into().ok()?);
+        Some(Self {
+            step: *Step::ALL.get(usize::from(step))?,
+            errno,
+        })
+    }
+
+    fn report(self) -> [u8; REPORT] {
+        let [a, b, c, d] = self.errno.to_ne_bytes();
+        [self.step as u8, a, b, c, d]
+    }
+}
+
+/// Forks a child that goes through its steps up to the gate, reads one byte from `gate` and goes on
+/// to `execve`. It ends if `gate` says end of file instead, or if the calling *thread* ends before
+/// the gate was passed. A step that fails is written to `report`; `execve` closes it.
+///
+/// `gate` and `report` are 3 or higher and close on exec.
+pub(crate) fn fork(plan: &Plan, gate: BorrowedFd<'_>, report: BorrowedFd<'_>) -> io::Result<Pid> {
+    let pointers = |strings: &[CString]| -> Vec<*const c_char> {
+        let pointers = strings.iter().map(|string| string.as_ptr());
+        pointers.chain([ptr::null()]).collect()
+    };
+    let (argv, envp) = (pointers(&plan.argv), pointers(&plan.envp));
+    let groups = plan.credentials.as_ref().map_or(0, |ids| ids.groups.len());
+    // One more than expected, so that a group too many is seen.
+    let mut groups_found: Vec<gid_t> = vec![0; groups + 1];
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let mut child = Child {
+        plan,
+        argv: &argv,
+        envp: &envp,
+        groups_found: &mut groups_found,
+        gate: gate.as_raw_fd(),
+        report: report.as_raw_fd(),
+        parent: rustix::process::getpid().as_raw_nonzero().get(),
+        descriptors: c_int::try_from(limit)
+            .ok()
+            .filter(|&limit| limit <= 1 << 20),
+    };
+    // No signal may be handled in the child before its handlers are gone: they are the hub's, and
+    // write into descriptors that both still share.
+    let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: both sets are local; sigfillset initialises one, pthread_sigmask the other.
+    unsafe {
+        let mut all = MaybeUninit::uninit();
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+    }
+    // SAFETY: the child runs `Child::run` alone, which keeps to async-signal-safe calls and never
+    // returns; the parent goes on as before.
+    let forked = unsafe { libc::fork() };
+    if forked == 0 {
+        // SAFETY: this is the child of a fork, and the pointers outlive the call.
+        unsafe { child.run() }
+    }
+    let error = io::Error::last_os_error();
+    // SAFETY: `before` was initialised above.
+    unsafe {
+        libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut());
+    }
+    Pid::from_raw(forked).filter(|_| forked > 0).ok_or(error)
+}
+
+/// What the child needs, none of it to be allocated.
+struct Child<'a> {
+    plan: &'a Plan,
+    argv: &'a [*const c_char],
+    envp: &'a [*const c_char],
+    groups_found: &'a mut [gid_t],
+    gate: RawFd,
+    report: RawFd,
+    parent: pid_t,
+    /// One more than the highest descriptor there can be; `None` if these are too many to be closed
+    /// one by one.
+    descriptors: Option<c_int>,
+}
+
+type Done = Result<(), Failed>;
+
+impl Child<'_> {
+    /// SAFETY (of this and the methods below): only in the child of a fork, which owns its
+    /// descriptors, ids and memory alone; the pointers in `argv` and `envp` are valid and each list
+    /// ends with null.
+    unsafe fn run(&mut self) -> ! {
+        // SAFETY: as above.
+        unsafe {
+            let Err(failed) = self.steps();
+            let report = failed.report();
+            libc::write(self.report, report.as_ptr().cast(), report.len());
+            libc::_exit(127)
+        }
+    }
+
+    unsafe fn steps(&mut self) -> Result<Infallible, Failed> {
+        // SAFETY: as above.
+        unsafe {
+            reset_signals();
+            self.place_descriptors()?;
+            check(Step::Session, libc::setsid())?;
+            self.wait_at_gate()?;
+            libc::umask(0o077);
+            if let Some(ids) = &self.plan.credentials {
+                become_user(ids, self.groups_found)?;
+            }
+            if self.plan.no_new_privileges {
+                check(Step::Privileges, set(libc::PR_SET_NO_NEW_PRIVS, 1))?;
+            }
+            check(Step::Directory, libc::chdir(self.plan.directory.as_ptr()))?;
+            libc::execve(
+                self.plan.program.as_ptr(),
+                self.argv.as_ptr(),
+                self.envp.as_ptr(),
+            );
+            Err(failed(Step::Exec))
+        }
+    }
+
+    /// Stdin from nowhere, stdout and stderr to the log, and nothing else of the hub's but the two
+    /// pipes. It comes before the gate, or a child that waits there would hold its siblings' gates
+    /// open.
+    unsafe fn place_descriptors(&self) -> Done {
+        let (stdin, output) = (self.plan.stdin.as_raw_fd(), self.plan.output.as_raw_fd());
+        // SAFETY: as above.
+        unsafe {
+            for (from, to) in [(stdin, 0), (output, 1), (output, 2)] {
+                check(Step::Stdio, libc::dup2(from, to))?;
+            }
+            let (low, high) = (self.gate.min(self.report), self.gate.max(self.report));
+            if self.plan.close_range {
+                let mut closed = true;
+                for (first, last) in [(3, low - 1), (low + 1, high - 1), (high + 1, c_int::MAX)] {
+                    closed &=
+                        first > last || libc::syscall(libc::SYS_close_range, first, last, 0) == 0;
+                }
+                if closed {
+                    return Ok(());
+                }
+            }
+            let Some(limit) = self.descriptors else {
+                return Err(Failed {
+                    step: Step::Descriptors,
+                    errno: libc::ENOSYS,
+                });
+            };
+            for descriptor in 3..limit {
+                if descriptor != low && descriptor != high {
+                    libc::close(descriptor);
+                }
+            }
+            Ok(())
+        }
+    }
+
+    /// Until the hub has saved who we are, we end with it: at end of file, because nobody else holds
+    /// the other end, and by signal, should somebody have inherited it.
+    unsafe fn wait_at_gate(&self) -> Done {
+        // SAFETY: as above.
+        unsafe {
+            let signal = libc::SIGKILL as c_ulong;
+            check(Step::Parent, set(libc::PR_SET_PDEATHSIG, signal))?;
+            // It may have ended before that took effect.
+            if libc::getppid() != self.parent {
+                return Err(Failed {
+                    step: Step::Parent,
+                    errno: libc::ESRCH,
+                });
+            }
+            let mut byte = 0_u8;
+            let read = loop {
+                let read = libc::read(self.gate, (&raw mut byte).cast(), 1);
+                if read != -1 || *libc::__errno_location() != libc::EINTR {
+                    break read;
+                }
+            };
+            match read {
+                1 => {}
+                0 => {
+                    return Err(Failed {
+                        step: Step::Gate,
+                        errno: libc::ECANCELED,
+                    });
+                }
+                _ => return Err(failed(Step::Gate)),
+            }
+            check(Step::Parent, set(libc::PR_SET_PDEATHSIG, 0))
+        }
+    }
+}
+
+/// The default for every signal, also for those that were ignored when the hub was started, and
+/// none blocked.
+///
+/// SAFETY: as for [`Child::run`].
+unsafe fn reset_signals() {
+    // The kernel's `struct sigaction` for the default: all zero, and no larger than this. The C
+    // library's own function leaves out two signals, and whoever started the hub may have not.
+    let default = [0_u64; 8];
+    // SAFETY: as above. SIGKILL and SIGSTOP cannot be set, and need not be.
+    unsafe {
+        for signal in 1..=64 {
+            let old = ptr::null_mut::<u64>();
+            let set_size = 8_usize;
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                old,
+                set_size,
+            );
+        }
+        let mut none = MaybeUninit::uninit();
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut());
+    }
+}
+
+/// Takes on all ids of an account, and looks whether that is what the kernel says, too.
+///
+/// SAFETY: as for [`Child::run`].
+unsafe fn become_user(ids: &Credentials, groups_found: &mut [gid_t]) -> Done {
+    let (uid, gid) = (ids.uid, ids.gid);
+    // SAFETY: as above; every pointer is to a local or to the slice whose length is given.
+    unsafe {
+        check(
+            Step::Groups,
+            libc::setgroups(ids.groups.len(), ids.groups.as_ptr()),
+        )?;
+        check(Step::Group, libc::setresgid(gid, gid, gid))?;
+        check(Step::User, libc::setresuid(uid, uid, uid))?;
+        let (mut uids, mut gids) = ([0; 3], [0; 3]);
+        let [a, b, c] = &mut uids;
+        check(Step::ReadBack, libc::getresuid(a, b, c))?;
+        let [a, b, c] = &mut gids;
+        check(Step::ReadBack, libc::getresgid(a, b, c))?;
+        let room = c_int::try_from(groups_found.len()).unwrap_or(c_int::MAX);
+        let count = libc::getgroups(room, groups_found.as_mut_ptr());
+        check(Step::ReadBack, count)?;
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let same = uids == [uid; 3]
+            && gids == [gid; 3]
+            && groups_found.get(..count) == Some(ids.groups.as_slice());
+        if same {
+            Ok(())
+        } else {
+            Err(Failed {
+                step: Step::ReadBack,
+                errno: libc::EPERM,
+            })
+        }
+    }
+}
+
+/// Sets one attribute of this process. The kernel looks at all bits of all arguments, so none is
+/// left to the width of a literal.
+///
+/// SAFETY: as for [`Child::run`].
+unsafe fn set(attribute: c_int, value: c_ulong) -> c_int {
+    let none: c_ulong = 0;
+    // SAFETY: as above; the attributes set here take numbers.
+    unsafe { libc::prctl(attribute, value, none, none, none) }
+}
+
+fn check(step: Step, result: c_int) -> Done {
+    if result == -1 {
+        return Err(failed(step));
+    }
+    Ok(())
+}
+
+/// The failure of the call just made.
+fn failed(step: Step) -> Failed {
+    // SAFETY: it points to this thread's `errno`.
+    let errno = unsafe { *libc::__errno_location() };
+    Failed { step, errno }
+}
+
+/// Registers a pidfd with the runtime, to hear when its process ends.
+pub(crate) fn watch(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: the `AsyncFd` owns the descriptor, and nothing takes it out or replaces it.
+    let watched = unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) };
+    Ok(watched?)
+}
+
+/// The wait status of a process that was reaped by another one, which kernels from 6.15 on remember
+/// for those who hold a pidfd. `None` if it was not reaped yet, or the kernel does not tell.
+pub(crate) fn exit_info(pidfd: BorrowedFd<'_>) -> Option<i32> {
+    /// `struct pidfd_info` of <linux/pidfd.h> as it was first published; later fields follow it.
+    #[repr(C)]
+    struct PidfdInfo {
+        mask: u64,
+        cgroupid: u64,
+        ids: [u32; 11],
+        exit_code: i32,
+    }
+    /// `PIDFD_INFO_EXIT`: asks for `exit_code`, and says that it is there.
+    const EXIT: u64 = 1 << 3;
+    /// `PIDFD_GET_INFO`, `_IOWR(0xFF, 0x0b, struct pidfd_info)`.
+    const GET_INFO: usize = 3 << 30 | size_of::<PidfdInfo>() << 16 | 0xff << 8 | 0x0b;
+    // SAFETY: all fields are integers, for which zero is a value.
+    let mut info: PidfdInfo = unsafe { mem::zeroed() };
+    info.mask = EXIT;
+    // SAFETY: the request carries the size of the struct, and the kernel writes no more than that.
+    let result = unsafe { libc::ioctl(pidfd.as_raw_fd(), GET_INFO as _, &raw mut info) };
+    (result == 0 && info.mask & EXIT != 0).then_some(info.exit_code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_read_as_it_was_written() {
+        for step in Step::ALL {
+            let failed = Failed { step, errno: 13 };
+            assert_eq!(Failed::read(&failed.report()), Some(failed));
+        }
+        for report in [&[][..], &[0], &[99, 0, 0, 0, 0], &[0; 6]] {
+            assert_eq!(Failed::read(report), None);
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Every process that a server started, found without trusting a number.
+//!
+//! A kernel runs in a session of its own, a job of a user may have left every parent behind. So a
+//! process of this host belongs to a server if any of this is so:
+//!
+//! - it is the server, or was found to belong to it before and still lives;
+//! - its environment carries the marker of this run;
+//! - its parent belongs to it, or the leader of its session.
+//!
+//! The number of a parent or a leader proves something only while that process is still there (a
+//! zombie will do), so it is read before that is looked at, see [`is_related`].
+//!
+//! Processes whose environment we may not read are told by the other three. None of it finds one
+//! that left its session, its parent and its environment behind before anybody looked.
+
+use std::collections::HashSet;
+use std::io;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use spawner_core::{LaunchId, launch_marker};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::process::{Identity, Key, Process, Stat};
+
+/// How long those that were told to end are waited for, before it is looked who came after them: a
+/// shell that forked just then waits for a child that was told nothing.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// How long those that were stopped have to stand still. One that waits for a disk may take longer.
+const STAND_STILL: Duration = Duration::from_millis(200);
+
+/// The processes of one server.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    root: Key,
+    launch: LaunchId,
+    members: Vec<Process>,
+}
+
+impl Tree {
+    /// The tree of the server `root` in its run `launch`. Nothing is looked at yet.
+    pub(crate) fn new(root: &Identity, launch: &LaunchId) -> Self {
+        Self {
+            root: (root.pid, root.start_time),
+            launch: launch.clone(),
+            members: Vec::new(),
+        }
+    }
+
+    /// Looks through the processes of this host. Afterwards, all that lived and belong to the tree
+    /// are held.
+    pub(crate) async fn look(&mut self) -> io::Result<()> {
+        let (root, launch) = (self.root, self.launch.clone());
+        let known: HashSet<Key> = self.members.iter().map(Process::key).collect();
+        let found = {
+            let known = known.clone();
+            spawn_blocking(move || search(root, &launch, &known))
+                .await
+                .map_err(io::Error::other)??
+        };
+        for (pid, start_time) in found.difference(&known) {
+            self.members.extend(Process::open(*pid, *start_time)?);
+        }
+        let mut living = Vec::new();
+        for process in self.members.drain(..) {
+            if !process.is_over()? {
+                living.push(process);
+            } else if process.key() != self.root {
+                // Orphans become ours to bury where the hub is the first process.
+                process.reap();
+            }
+        }
+        self.members = living;
+        Ok(())
+    }
+
+    /// How many were there at the last look.
+    pub(crate) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Asks all to end, also those that appear meanwhile, until none is left or `patience` is over.
+    pub(crate) async fn terminate(&mut self, patience: Duration) -> io::Result<()> {
+        let deadline = Instant::now() + patience;
+        let mut told = HashSet::new();
+        loop {
+            self.look().await?;
+            self.signal_new(Signal::TERM, &mut told);
+            let now = Instant::now();
+            if self.members.is_empty() || now >= deadline {
+                return Ok(());
+            }
+            self.wait(deadline.min(now + LOOK_AGAIN)).await;
+        }
+    }
+
+    /// Ends all, until none is left or `patience` is over.
+    ///
+    /// They are stopped before they are killed, because one that is killed while it forks leaves a
+    /// child that nothing leads to any more.
+    pub(crate) async fn kill(&mut self, patience: Duration) -> io::Result<()> {
+        let deadline = Instant::now() + patience;
+        loop {
+            self.freeze().await?;
+            self.signal_new(Signal::KILL, &mut HashSet::new());
+            if self.members.is_empty() || Instant::now() >= deadline {
+                return Ok(());
+            }
+            self.wait(deadline).await;
+        }
+    }
+
+    /// Stops all, and looks until nobody new is found although everyone known stands still.
+    async fn freeze(&mut self) -> io::Result<()> {
+        let deadline = Instant::now() + STAND_STILL;
+        let mut told = HashSet::new();
+        loop {
+            let all_stood_still = self.members.iter().all(stands_still);
+            self.look().await?;
+            let somebody_new = self.signal_new(Signal::STOP, &mut told);
+            if (all_stood_still && !somebody_new) || Instant::now() >= deadline {
+                return Ok(());
+            }
+            if !somebody_new {
+                sleep(Duration::from_millis(1)).await;
+            }
+        }
+    }
+
+    /// Sends `signal` to those that are not in `told` yet; says whether there were any.
+    fn signal_new(&self, signal: Signal, told: &mut HashSet<Key>) -> bool {
+        let mut any = false;
+        for process in &self.members {
+            if told.insert(process.key()) {
+                any = true;
+                if let Err(error) = process.signal(signal) {
+                    // The others are told all the same, and this one is seen to be left.
+                    let (pid, _) = process.key();
+                    tracing::warn!(pid, ?signal, %error, "cannot signal a process of a server");
+                }
+            }
+        }
+        any
+    }
+
+    /// Returns when all have ended that were there at the last look, at `deadline` at the latest.
+    async fn wait(&self, deadline: Instant) {
+        for process in &self.members {
+            if timeout_at(deadline, process.over()).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Whether a process that was stopped has taken notice, or is past all forking.
+fn stands_still(process: &Process) -> bool {
+    let (pid, _) = process.key();
+    match Stat::of(pid) {
+        Ok(Some(stat)) if stat.key() == process.key() => {
+            matches!(stat.state, b'T' | b't' | b'Z' | b'X')
+        }
+        _ => true,
+    }
+}
+
+/// The members of a tree among the processes of this host.
+fn search(root: Key, launch: &LaunchId, known: &HashSet<Key>) -> io::Result<HashSet<Key>> {
+    let myself = rustix::process::getpid().as_raw_nonzero().get();
+    let (mut members, mut others) = (Vec::new(), Vec::new());
+    for entry in std::fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let Some(stat) = Stat::of(pid)? else {
+            continue;
+        };
+        // Whoever was started before the server does not come from it.
+        if stat.start_time < root.1 || pid == myself {
+            continue;
+        }
+        if stat.key() == root || known.contains(&stat.key()) || carries(pid, launch) {
+            members.push(stat);
+        } else {
+            others.push(stat);
+        }
+    }
+    // The rest is related to somebody found so far, or to somebody related, and so on.
+    let mut next = 0;
+    while let Some(member) = members.get(next).copied() {
+        others.retain(|other| {
+            let related = is_related(other, &member);
+            if related {
+                members.push(*other);
+            }
+            !related
+        });
+        next += 1;
+    }
+    Ok(members.iter().map(Stat::key).collect())
+}
+
+/// Whether the environment of `pid` carries the marker of this run.
+fn carries(pid: i32, launch: &LaunchId) -> bool {
+    let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else {
+        return false;
+    };
+    let variables = environment.split(|&byte| byte == 0);
+    launch_marker(variables.filter_map(|variable| str::from_utf8(variable).ok())).as_ref()
+        == Some(launch)
+}
+
+/// Whether `member` is the parent of `other` or leads its session, now and not only by numbers read
+/// at different times.
+///
+/// What `other` says is read again, and then that `member` still is who it was: in between, its
+/// number was not given away, and so `other` named nobody else.
+fn is_related(other: &Stat, member: &Stat) -> bool {
+    let names = |other: &Stat| other.parent == member.pid || other.session == member.pid;
+    let again = |stat: &Stat| {
+        let key = stat.key();
+        Stat::of(stat.pid)
+            .ok()
+            .flatten()
+            .filter(|now| now.key() == key)
+    };
+    names(other) && again(other).is_some_and(|other| names(&other)) && again(member).is_some()
+}
