@@ -1,0 +1,211 @@
+//! Where DockerSpawners come from: one engine, one set of settings, one spawner for each server.
+
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use spawner_core::{
+    Registry, ServerId, SetupError, SpawnError, SpawnErrorKind, Spawner, SpawnerConfig,
+    SpawnerFactory,
+};
+
+use crate::client::Engine;
+use crate::settings::DockerSettings;
+use crate::spawner::{DockerSpawner, image_is_missing};
+
+/// Where a server listens inside its container when nothing says otherwise.
+const PORT: u16 = 8888;
+
+/// Makes the [`DockerSpawner`]s of one hub on one engine.
+#[derive(Debug, Clone)]
+pub struct DockerFactory {
+    shared: Arc<Shared>,
+}
+
+/// What all spawners of a factory share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: SpawnerConfig,
+    pub(crate) settings: DockerSettings,
+    pub(crate) engine: Engine,
+    pub(crate) instance: String,
+}
+
+/// Adds the kind `docker` to a registry.
+pub fn register(registry: &mut Registry) {
+    registry.register("docker", |setup| {
+        let settings = DockerSettings::from_table(&setup.settings)?;
+        let factory = DockerFactory::new(setup.config, settings, setup.instance);
+        Ok::<_, SetupError>(Arc::new(factory))
+    });
+}
+
+impl DockerFactory {
+    /// A factory whose containers carry `instance`, which tells them from another hub's on the same
+    /// engine: keep it the same across restarts.
+    ///
+    /// Some shared knobs mean nothing inside a container, so where they are left at their defaults
+    /// they become DockerSpawner's: `cmd` is the image's own, `env_keep` keeps nothing, `ip` is
+    /// every address of the container, `port` is 8888.
+    pub fn new(config: SpawnerConfig, settings: DockerSettings, instance: String) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                config: inside_container(config, settings.port),
+                engine: Engine::new(settings.host.clone()),
+                settings,
+                instance,
+            }),
+        }
+    }
+
+    /// The spawner of one server.
+    pub fn spawner(&self, server: &ServerId) -> DockerSpawner {
+        DockerSpawner::new(Arc::clone(&self.shared), server.clone())
+    }
+}
+
+fn inside_container(mut config: SpawnerConfig, port: Option<NonZeroU16>) -> SpawnerConfig {
+    let default = SpawnerConfig::default();
+    if config.cmd == default.cmd {
+        config.cmd.clear();
+    }
+    if config.env_keep == default.env_keep {
+        config.env_keep.clear();
+    }
+    if config.ip == default.ip {
+        "0.0.0.0".clone_into(&mut config.ip);
+    }
+    config.port = match (port, config.port) {
+        (Some(port), _) => port.get(),
+        (None, 0) => PORT,
+        (None, port) => port,
+    };
+    config
+}
+
+#[async_trait]
+impl SpawnerFactory for DockerFactory {
+    fn create(&self, server: &ServerId) -> Box<dyn Spawner> {
+        Box::new(self.spawner(server))
+    }
+
+    async fn preflight(&self) -> Result<(), SpawnError> {
+        let Shared {
+            engine, settings, ..
+        } = &*self.shared;
+        let info = engine
+            .info()
+            .await
+            .map_err(|error| error.doing("say what it can do"))?;
+        // The engine would accept these limits and not keep them.
+        let limits = settings.limits;
+        for (wanted, able, key) in [
+            (limits.memory.is_some(), info.memory_limit, "mem_limit"),
+            (limits.cpu.is_some(), info.cpu_cfs_quota, "cpu_limit"),
+            (limits.pids.is_some(), info.pids_limit, "pids_limit"),
+        ] {
+            if wanted && able == Some(false) {
+                let message = format!(
+                    "This Docker Engine cannot enforce `{key}`: the kernel's control group for it \
+                     is missing. Enable that, or take the limit out of the configuration."
+                );
+                return Err(SpawnError::new(SpawnErrorKind::Refused, message));
+            }
+        }
+        if limits.memory.is_some() && info.swap_limit == Some(false) {
+            tracing::warn!("this engine cannot limit swap: `mem_limit` holds for memory alone");
+        }
+        self.check_network().await?;
+        self.check_images().await
+    }
+}
+
+impl DockerFactory {
+    /// An engine creates containers on a network that it does not have, and fails to start them.
+    async fn check_network(&self) -> Result<(), SpawnError> {
+        let Shared {
+            engine, settings, ..
+        } = &*self.shared;
+        let Some(network) = &settings.network else {
+            return Ok(());
+        };
+        let name = network.as_str();
+        let found = engine
+            .network(network)
+            .await
+            .map_err(|error| error.doing("look for the network"))?;
+        match found {
+            None => {
+                let message = format!(
+                    "The Docker Engine has no network \"{name}\". An admin can make it with: \
+                     docker network create {name}"
+                );
+                Err(SpawnError::new(SpawnErrorKind::NotFound, message))
+            }
+            Some(found) if found.internal && !settings.is_internal() => {
+                let message = format!(
+                    "The network \"{name}\" is internal, so the Docker Engine publishes no ports \
+                     on it. Set use_internal_ip = true."
+                );
+                Err(SpawnError::new(SpawnErrorKind::Refused, message))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Without the default image nobody can start; without another one, only those who choose it.
+    async fn check_images(&self) -> Result<(), SpawnError> {
+        let Shared {
+            engine, settings, ..
+        } = &*self.shared;
+        let default = settings.images.default_image();
+        let others = settings.images.offered().filter(|image| *image != default);
+        for image in std::iter::once(default).chain(others) {
+            let found = engine
+                .image(image)
+                .await
+                .map_err(|error| error.doing("look for the image"))?;
+            match found {
+                Some(_) => {}
+                None if image == default => return Err(image_is_missing(image)),
+                None => tracing::warn!(%image, "an allowed image is not on this engine"),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_of_processes_are_not_those_of_containers() {
+        let inside = inside_container(SpawnerConfig::default(), None);
+        assert!(inside.cmd.is_empty() && inside.env_keep.is_empty());
+        assert_eq!((inside.ip.as_str(), inside.port), ("0.0.0.0", 8888));
+    }
+
+    #[test]
+    fn what_was_chosen_is_kept() {
+        let chosen = SpawnerConfig {
+            cmd: vec!["start-notebook.py".into()],
+            env_keep: vec!["LANG".into()],
+            ip: "::".into(),
+            port: 7777,
+            ..SpawnerConfig::default()
+        };
+        let inside = inside_container(chosen.clone(), None);
+        assert_eq!(inside.cmd, chosen.cmd);
+        assert_eq!(inside.env_keep, chosen.env_keep);
+        assert_eq!((inside.ip.as_str(), inside.port), ("::", 7777));
+        assert_eq!(inside_container(chosen, NonZeroU16::new(9999)).port, 9999);
+    }
+
+    #[test]
+    fn the_kind_is_registered() {
+        let mut registry = Registry::new();
+        register(&mut registry);
+        assert_eq!(registry.kinds().collect::<Vec<_>>(), ["docker"]);
+    }
+}

@@ -1,0 +1,169 @@
+//! The name of a container: one server, one name, whatever the user is called.
+//!
+//! ```text
+//! jupyter-alice                                      the default server
+//! jupyter-alice--proj                                a named one
+//! jupyter-a-40very-2elong...---5d41402abc4b2a76b971  cut to 63 with a hash of the whole
+//! ```
+//!
+//! A name is for people and for the engine's own uniqueness; what a container *is* stands in its
+//! labels (see [`identity`](crate::identity)).
+
+use std::fmt;
+use std::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
+use spawner_core::ServerId;
+
+/// The longest DNS label: on its own network a container is reached by its name.
+const NAME_MAX: usize = 63;
+/// The longest prefix, which leaves room for the rest.
+const PREFIX_MAX: usize = 20;
+/// Never part of an object name: its halves neither hold `--` nor end in `-`, and a server's name
+/// starts with a letter. So no cut name is another server's whole name.
+const CUT: &str = "---";
+/// Bytes of the hash that a cut name carries.
+const HASH_BYTES: usize = 10;
+
+/// What all container names of a hub start with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prefix(String);
+
+/// The name of one server's container; safe in the path of a request to the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ContainerName(String);
+
+/// Why a text is no prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a prefix has 1 to {PREFIX_MAX} letters, digits and . _ -, and starts with a letter or digit"
+)]
+pub struct PrefixError;
+
+impl Prefix {
+    /// Takes a prefix as it stands in a configuration.
+    pub fn new(raw: &str) -> Result<Self, PrefixError> {
+        if raw.len() <= PREFIX_MAX && is_object_name(raw) {
+            Ok(Self(raw.to_owned()))
+        } else {
+            Err(PrefixError)
+        }
+    }
+}
+
+impl Default for Prefix {
+    /// DockerSpawner's own.
+    fn default() -> Self {
+        Self("jupyter".to_owned())
+    }
+}
+
+impl ContainerName {
+    /// The name of the container of `server`.
+    pub(crate) fn of(prefix: &Prefix, server: &ServerId) -> Self {
+        let object = server.object_name();
+        let whole = format!("{}-{object}", prefix.0);
+        if whole.len() <= NAME_MAX {
+            return Self(whole);
+        }
+        // Everything is ASCII, so any cut is a boundary.
+        let cut = &whole[..NAME_MAX - CUT.len() - 2 * HASH_BYTES];
+        let mut name = format!("{}{CUT}", cut.trim_end_matches('-'));
+        for byte in &Sha256::digest(object.as_bytes())[..HASH_BYTES] {
+            let _ = write!(name, "{byte:02x}");
+        }
+        Self(name)
+    }
+
+    /// The name.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ContainerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whether the engine takes it as the name of a container, volume or network.
+pub(crate) fn is_object_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use spawner_core::{ServerName, UserName};
+
+    use super::*;
+
+    fn server(user: &str, server: &str) -> ServerId {
+        ServerId::new(
+            UserName::new(user).unwrap(),
+            ServerName::new(server).unwrap(),
+        )
+    }
+
+    fn name(user: &str, named: &str) -> String {
+        ContainerName::of(&Prefix::default(), &server(user, named)).to_string()
+    }
+
+    #[test]
+    fn names_are_dockerspawners() {
+        assert_eq!(name("alice", ""), "jupyter-alice");
+        assert_eq!(name("user@ex.com", ""), "jupyter-user-40ex-2ecom");
+        assert_eq!(name("alice", "proj"), "jupyter-alice--proj");
+    }
+
+    #[test]
+    fn long_names_are_cut_and_stay_apart() {
+        let long = "a".repeat(100);
+        let (one, two) = (name(&long, ""), name(&format!("{long}b"), ""));
+        assert_eq!(one.len(), NAME_MAX);
+        assert_ne!(one, two);
+        // A cut just behind an escape would leave hyphens before the mark.
+        assert!(name(&format!("a{}", ".".repeat(50)), "").len() <= NAME_MAX);
+    }
+
+    #[test]
+    fn prefixes() {
+        for raw in ["jupyter", "j", "lab.2026_b-c"] {
+            assert!(Prefix::new(raw).is_ok(), "{raw}");
+        }
+        for raw in ["", "-x", ".x", "a/b", "ä", "a b", "much-longer-than-twenty"] {
+            assert!(Prefix::new(raw).is_err(), "{raw}");
+        }
+    }
+
+    fn any_server() -> impl Strategy<Value = ServerId> {
+        (
+            "[a-z0-9_][a-z0-9._@+-]{0,60}",
+            "([a-z]([a-z0-9]|-[a-z0-9]){0,10})?",
+        )
+            .prop_map(|(user, named)| server(&user, &named))
+    }
+
+    proptest! {
+        #[test]
+        fn names_are_unique_and_safe(a in any_server(), b in any_server()) {
+            let prefix = Prefix::default();
+            let (x, y) = (ContainerName::of(&prefix, &a), ContainerName::of(&prefix, &b));
+            prop_assert_eq!(x == y, a == b);
+            prop_assert!(x.as_str().len() <= NAME_MAX && is_object_name(x.as_str()));
+        }
+
+        /// So nobody can call a server what another one's name is cut to.
+        #[test]
+        fn a_name_is_marked_exactly_when_it_is_cut(server in any_server()) {
+            let name = ContainerName::of(&Prefix::default(), &server);
+            let whole = format!("jupyter-{}", server.object_name());
+            prop_assert!(!whole.contains(CUT));
+            prop_assert_eq!(name.as_str().contains(CUT), whole.len() > NAME_MAX);
+        }
+    }
+}

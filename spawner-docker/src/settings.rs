@@ -1,0 +1,251 @@
+//! What a DockerSpawner is configured with.
+//!
+//! Fields are of types that cannot hold nonsense, so a factory built from them has nothing left to
+//! refuse. How the table `[spawner.docker]` becomes one is in [`table`](crate::table).
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::{NonZeroU16, NonZeroU32};
+use std::time::Duration;
+
+use crate::choice::ImageChoice;
+use crate::image::ImageRef;
+use crate::name::{Prefix, is_object_name};
+use crate::volume::Volume;
+
+/// The settings of a [`DockerFactory`](crate::DockerFactory); `DockerSettings::new(images)` has the
+/// defaults.
+#[derive(Debug, Clone)]
+pub struct DockerSettings {
+    /// Which images servers run and users may choose.
+    pub images: ImageChoice,
+    /// Where the engine is: `unix:///path` or `tcp://host:port`. Without it `DOCKER_HOST` says so,
+    /// or else it is the local socket.
+    pub host: Option<String>,
+    /// The address of the engine's host on which a server's port is published. Default `127.0.0.1`.
+    pub host_ip: IpAddr,
+    /// The port that servers listen on inside their containers. Without it the shared `port`
+    /// counts, or else it is 8888.
+    pub port: Option<NonZeroU16>,
+    /// The network that containers join; `None` is the engine's default bridge.
+    pub network: Option<Network>,
+    /// Reach servers at their containers' own addresses and publish no port. Without it: yes on a
+    /// network of one's own, no on the default bridge.
+    pub use_internal_ip: Option<bool>,
+    /// What container names start with. Default `jupyter`.
+    pub prefix: Prefix,
+    /// Volumes and directories inside every container.
+    pub volumes: Vec<Volume>,
+    /// How much of the machine a container may use.
+    pub limits: Limits,
+    /// Capabilities that a container keeps; all others are dropped.
+    pub cap_add: Vec<Capability>,
+    /// How long a server has to end when it is asked politely. Default 10 s.
+    pub stop_timeout: Duration,
+    /// Remove a container when its server has stopped. Without it the stopped container stays, with
+    /// its log, until the next start replaces it. Default true.
+    pub remove: bool,
+}
+
+/// How much of the machine a container may use; `None` is no limit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// Memory, without any swap beside it.
+    pub memory: Option<Memory>,
+    /// Processors.
+    pub cpu: Option<Processors>,
+    /// Processes and threads. Default 512.
+    pub pids: Option<NonZeroU32>,
+}
+
+/// An amount of memory that an engine accepts as a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory(i64);
+
+/// A number of processors, such as 0.5.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Processors(f64);
+
+/// The name of a network that containers can join. The namespaces of the host and of other
+/// containers are none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network(String);
+
+/// A Linux capability by the engine's name for it, such as `NET_BIND_SERVICE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capability(String);
+
+/// Why a text is no network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NetworkError {
+    /// A mode of the engine's that is not a network.
+    #[error("servers need a network of their own: host, none and default are not offered")]
+    Mode,
+    /// Not a name.
+    #[error("a network is named by a letter or digit, then letters, digits and . _ -")]
+    Name,
+}
+
+/// Why a text is no capability.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a capability is written like NET_BIND_SERVICE, one by one; ALL is not offered")]
+pub struct CapabilityError;
+
+impl DockerSettings {
+    /// The defaults, with these images.
+    pub fn new(images: ImageChoice) -> Self {
+        Self {
+            images,
+            host: None,
+            host_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: None,
+            network: None,
+            use_internal_ip: None,
+            prefix: Prefix::default(),
+            volumes: Vec::new(),
+            limits: Limits::default(),
+            cap_add: Vec::new(),
+            stop_timeout: Duration::from_secs(10),
+            remove: true,
+        }
+    }
+
+    /// Whether servers are reached at their containers' own addresses.
+    pub(crate) fn is_internal(&self) -> bool {
+        self.use_internal_ip
+            .unwrap_or_else(|| self.network_name() != Network::BRIDGE)
+    }
+
+    /// The network that containers join.
+    pub(crate) fn network_name(&self) -> &str {
+        self.network
+            .as_ref()
+            .map_or(Network::BRIDGE, Network::as_str)
+    }
+}
+
+impl From<ImageRef> for DockerSettings {
+    /// The defaults, with one image and no choice.
+    fn from(image: ImageRef) -> Self {
+        Self::new(ImageChoice::fixed(image))
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: None,
+            cpu: None,
+            pids: NonZeroU32::new(512),
+        }
+    }
+}
+
+impl Memory {
+    /// So many bytes; `None` for less than 6 MiB or more than an engine can be told.
+    pub fn new(bytes: u64) -> Option<Self> {
+        const LEAST: i64 = 6 << 20;
+        i64::try_from(bytes).ok().filter(|n| *n >= LEAST).map(Self)
+    }
+
+    /// The number of bytes, as an engine takes it.
+    pub fn bytes(self) -> i64 {
+        self.0
+    }
+}
+
+impl Processors {
+    /// So many processors; `None` unless it is 0.01 to 4096.
+    pub fn new(number: f64) -> Option<Self> {
+        (0.01..=4096.0).contains(&number).then_some(Self(number))
+    }
+
+    /// The number.
+    pub fn number(self) -> f64 {
+        self.0
+    }
+}
+
+impl Network {
+    /// The engine's default bridge.
+    const BRIDGE: &str = "bridge";
+
+    /// Takes a network's name.
+    pub fn new(raw: &str) -> Result<Self, NetworkError> {
+        if matches!(raw, "host" | "none" | "default") {
+            return Err(NetworkError::Mode);
+        }
+        if !is_object_name(raw) {
+            return Err(NetworkError::Name);
+        }
+        Ok(Self(raw.to_owned()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Capability {
+    /// Takes a capability's name, with or without `CAP_` before it.
+    pub fn new(raw: &str) -> Result<Self, CapabilityError> {
+        let name = raw.strip_prefix("CAP_").unwrap_or(raw);
+        let known = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+        if name == "ALL" || name.is_empty() || !name.bytes().all(known) {
+            return Err(CapabilityError);
+        }
+        Ok(Self(name.to_owned()))
+    }
+
+    /// The name, without `CAP_`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_no_namespaces() {
+        assert_eq!(Network::new("hub-net").unwrap().as_str(), "hub-net");
+        assert_eq!(Network::new("host"), Err(NetworkError::Mode));
+        assert_eq!(Network::new("none"), Err(NetworkError::Mode));
+        for raw in ["", "container:abc", "a/b", "../x", "a b"] {
+            assert_eq!(Network::new(raw), Err(NetworkError::Name), "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn own_networks_are_reached_from_inside() {
+        let mut settings = DockerSettings::from(ImageRef::new("lab").unwrap());
+        assert!(!settings.is_internal());
+        settings.network = Some(Network::new("bridge").unwrap());
+        assert!(!settings.is_internal());
+        settings.network = Some(Network::new("hub-net").unwrap());
+        assert!(settings.is_internal());
+        settings.use_internal_ip = Some(false);
+        assert!(!settings.is_internal());
+    }
+
+    #[test]
+    fn limits_have_bounds() {
+        assert_eq!(Memory::new(6 << 20).map(Memory::bytes), Some(6 << 20));
+        for bytes in [0, (6 << 20) - 1, u64::MAX] {
+            assert_eq!(Memory::new(bytes), None, "{bytes}");
+        }
+        assert_eq!(Processors::new(0.5).map(Processors::number), Some(0.5));
+        for number in [0.0, -1.0, 0.001, 1e9, f64::NAN, f64::INFINITY] {
+            assert_eq!(Processors::new(number), None, "{number}");
+        }
+    }
+
+    #[test]
+    fn capabilities_are_named_one_by_one() {
+        assert_eq!(Capability::new("CAP_CHOWN"), Capability::new("CHOWN"));
+        for raw in ["", "ALL", "CAP_ALL", "CAP_", "chown", "A B"] {
+            assert_eq!(Capability::new(raw), Err(CapabilityError), "{raw:?}");
+        }
+    }
+}

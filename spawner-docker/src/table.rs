@@ -1,0 +1,368 @@
+//! `[spawner.docker]` of a configuration file, and how it becomes [`DockerSettings`].
+//!
+//! ```toml
+//! [spawner.docker]
+//! image = "quay.io/jupyter/minimal-notebook"
+//! volumes = { "jupyter-{username}" = "/home/jovyan/work" }
+//! mem_limit = "2G"
+//! ```
+//!
+//! Names and meanings are DockerSpawner's where it has them. An unknown key is an error, and every
+//! error names its key.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::num::{NonZeroU16, NonZeroU32};
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use spawner_core::SetupError;
+
+use crate::choice::{ChoiceError, ImageChoice};
+use crate::image::ImageRef;
+use crate::name::Prefix;
+use crate::settings::{Capability, DockerSettings, Limits, Memory, Network, Processors};
+use crate::volume::Volume;
+
+/// The longest `stop_timeout`.
+const STOP_TIMEOUT_MAX: f64 = 3600.0;
+
+/// The keys as they are written; what is absent keeps the default of [`DockerSettings`].
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Table {
+    image: Option<String>,
+    allowed_images: Option<Value>,
+    host: Option<String>,
+    host_ip: Option<IpAddr>,
+    port: Option<NonZeroU16>,
+    network_name: Option<String>,
+    use_internal_ip: Option<bool>,
+    prefix: Option<String>,
+    volumes: BTreeMap<String, String>,
+    read_only_volumes: BTreeMap<String, String>,
+    mem_limit: Option<Value>,
+    cpu_limit: Option<f64>,
+    pids_limit: Option<u32>,
+    cap_add: Vec<String>,
+    stop_timeout: Option<f64>,
+    remove: Option<bool>,
+}
+
+impl DockerSettings {
+    /// Reads the table `[spawner.docker]`.
+    pub fn from_table(table: &Map<String, Value>) -> Result<Self, SetupError> {
+        let table: Table =
+            serde_path_to_error::deserialize(Value::Object(table.clone())).map_err(|error| {
+                SetupError {
+                    key: Some(error.path().to_string()).filter(|path| path != "."),
+                    message: error.inner().to_string(),
+                }
+            })?;
+        let mut settings = Self::new(table.images()?);
+        settings.volumes = table.all_volumes()?;
+        settings.limits = table.limits()?;
+        settings.use_internal_ip = table.use_internal_ip;
+        settings.network = optional(table.network_name.as_deref(), "network_name", Network::new)?;
+        settings.prefix =
+            optional(table.prefix.as_deref(), "prefix", Prefix::new)?.unwrap_or_default();
+        settings.host_ip = table.host_ip.unwrap_or(settings.host_ip);
+        settings.remove = table.remove.unwrap_or(settings.remove);
+        settings.port = table.port;
+        for (at, raw) in table.cap_add.iter().enumerate() {
+            let capability = Capability::new(raw).map_err(at_key(format!("cap_add[{at}]")))?;
+            settings.cap_add.push(capability);
+        }
+        if let Some(seconds) = table.stop_timeout {
+            if !(0.0..=STOP_TIMEOUT_MAX).contains(&seconds) {
+                let message = format!("it must be 0 to {STOP_TIMEOUT_MAX} seconds");
+                return Err(SetupError::key("stop_timeout", message));
+            }
+            settings.stop_timeout = Duration::from_secs_f64(seconds);
+        }
+        if let Some(host) = table.host {
+            let known = ["unix://", "tcp://", "http://", "https://"];
+            if !known.iter().any(|scheme| host.starts_with(scheme)) {
+                let message = "an engine is at unix:///path or tcp://host:port";
+                return Err(SetupError::key("host", message));
+            }
+            settings.host = Some(host);
+        }
+        Ok(settings)
+    }
+}
+
+impl Table {
+    fn images(&self) -> Result<ImageChoice, SetupError> {
+        let image = optional(self.image.as_deref(), "image", ImageRef::new)?;
+        let named = match &self.allowed_images {
+            None => Vec::new(),
+            Some(Value::String(star)) if star == "*" => {
+                return image.map(ImageChoice::anything).ok_or_else(no_image);
+            }
+            Some(Value::Array(list)) => list
+                .iter()
+                .enumerate()
+                .map(|(at, value)| allowed(format!("allowed_images[{at}]"), None, value))
+                .collect::<Result<_, _>>()?,
+            Some(Value::Object(map)) => map
+                .iter()
+                .map(|(name, value)| allowed(format!("allowed_images.{name}"), Some(name), value))
+                .collect::<Result<_, _>>()?,
+            Some(_) => {
+                let message = "write a list of images, a table of names and images, or \"*\" to \
+                               allow every image";
+                return Err(SetupError::key("allowed_images", message));
+            }
+        };
+        if named.is_empty() {
+            return image.map(ImageChoice::fixed).ok_or_else(no_image);
+        }
+        ImageChoice::among(image, named).map_err(|error| {
+            let key = match error {
+                ChoiceError::NoImage | ChoiceError::DefaultNotAllowed(_) => "image",
+                ChoiceError::Name => "allowed_images",
+            };
+            SetupError::key(key, error.to_string())
+        })
+    }
+
+    fn all_volumes(&self) -> Result<Vec<Volume>, SetupError> {
+        let mut volumes: Vec<Volume> = Vec::new();
+        for (table, entries, read_only) in [
+            ("volumes", &self.volumes, false),
+            ("read_only_volumes", &self.read_only_volumes, true),
+        ] {
+            for (source, target) in entries {
+                let key = || format!("{table}.{source}");
+                let volume = Volume::new(source, target, read_only).map_err(at_key(key()))?;
+                if volumes.iter().any(|other| other.covers(&volume)) {
+                    let message = format!("there is a volume at \"{target}\" already");
+                    return Err(SetupError::key(key(), message));
+                }
+                volumes.push(volume);
+            }
+        }
+        Ok(volumes)
+    }
+
+    fn limits(&self) -> Result<Limits, SetupError> {
+        let mut limits = Limits::default();
+        if let Some(size) = &self.mem_limit {
+            let memory = bytes(size).and_then(Memory::new).ok_or_else(|| {
+                let message = "write bytes, or a size like \"512M\" or \"2G\"; the least is \"6M\"";
+                SetupError::key("mem_limit", message)
+            })?;
+            limits.memory = Some(memory);
+        }
+        if let Some(number) = self.cpu_limit {
+            let cpu = Processors::new(number).ok_or_else(|| {
+                let message = "write a number of processors such as 0.5; the least is 0.01";
+                SetupError::key("cpu_limit", message)
+            })?;
+            limits.cpu = Some(cpu);
+        }
+        if let Some(pids) = self.pids_limit {
+            limits.pids = NonZeroU32::new(pids);
+        }
+        Ok(limits)
+    }
+}
+
+fn no_image() -> SetupError {
+    SetupError::key(
+        "image",
+        "say which image servers run, such as image = \"quay.io/jupyter/minimal-notebook\"",
+    )
+}
+
+/// One entry of `allowed_images`; in a list an image is its own name.
+fn allowed(
+    key: String,
+    name: Option<&str>,
+    value: &Value,
+) -> Result<(String, ImageRef), SetupError> {
+    let Some(text) = value.as_str() else {
+        return Err(SetupError::key(key, "an image is a text"));
+    };
+    if text == "*" {
+        let message = "\"*\" allows every image and stands alone: allowed_images = \"*\"";
+        return Err(SetupError::key(key, message));
+    }
+    let image = ImageRef::new(text).map_err(at_key(key))?;
+    Ok((name.unwrap_or(text).to_owned(), image))
+}
+
+fn optional<T, E: fmt::Display>(
+    raw: Option<&str>,
+    key: &str,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<Option<T>, SetupError> {
+    raw.map(parse).transpose().map_err(at_key(key))
+}
+
+fn at_key<E: fmt::Display>(key: impl Into<String>) -> impl FnOnce(E) -> SetupError {
+    move |error| SetupError::key(key, error.to_string())
+}
+
+/// A number of bytes, or a text of digits and one of K, M, G, T (powers of 1024).
+fn bytes(value: &Value) -> Option<u64> {
+    let text = match value {
+        Value::Number(number) => return number.as_u64(),
+        Value::String(text) => text,
+        _ => return None,
+    };
+    let (digits, shift) = match text.char_indices().next_back()? {
+        (at, 'K') => (&text[..at], 10),
+        (at, 'M') => (&text[..at], 20),
+        (at, 'G') => (&text[..at], 30),
+        (at, 'T') => (&text[..at], 40),
+        _ => (text.as_str(), 0),
+    };
+    if !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use spawner_core::UserOptions;
+
+    use super::*;
+
+    fn read(table: Value) -> Result<DockerSettings, SetupError> {
+        let Value::Object(table) = table else {
+            panic!("not a table")
+        };
+        DockerSettings::from_table(&table)
+    }
+
+    #[test]
+    fn one_image_is_enough() {
+        let settings = read(json!({"image": "lab"})).unwrap();
+        assert_eq!(settings.images.default_image().as_str(), "lab");
+        assert_eq!(settings.host_ip.to_string(), "127.0.0.1");
+        assert_eq!(settings.limits, Limits::default());
+        assert!(settings.remove && settings.volumes.is_empty());
+    }
+
+    #[test]
+    fn every_key() {
+        let settings = read(json!({
+            "image": "r:2",
+            "allowed_images": {"R": "r:2", "Plain": "p:1"},
+            "host": "unix:///run/engine.sock",
+            "host_ip": "::1",
+            "port": 9999,
+            "network_name": "hub-net",
+            "use_internal_ip": false,
+            "prefix": "lab",
+            "volumes": {"home-{username}": "/home/jovyan/work"},
+            "read_only_volumes": {"/srv/data": "/data"},
+            "mem_limit": "512M",
+            "cpu_limit": 1,
+            "pids_limit": 0,
+            "cap_add": ["CHOWN"],
+            "stop_timeout": 2.5,
+            "remove": false,
+        }))
+        .unwrap();
+        let options: UserOptions = serde_json::from_value(json!({"image": "Plain"})).unwrap();
+        assert_eq!(settings.images.resolve(&options).unwrap().as_str(), "p:1");
+        assert_eq!(settings.volumes.len(), 2);
+        let limits = Limits {
+            memory: Memory::new(512 << 20),
+            cpu: Processors::new(1.0),
+            pids: None,
+        };
+        assert_eq!(settings.limits, limits);
+        assert_eq!(settings.stop_timeout, Duration::from_millis(2500));
+    }
+
+    #[test]
+    fn each_error_names_its_key() {
+        for (table, key) in [
+            (json!({}), "image"),
+            (json!({"image": ""}), "image"),
+            (json!({"image": "X"}), "image"),
+            (json!({"image": ["x"]}), "image"),
+            (json!({"allowed_images": []}), "image"),
+            (json!({"allowed_images": "*"}), "image"),
+            (json!({"image": "y", "allowed_images": ["x"]}), "image"),
+            (
+                json!({"image": "x", "allowed_images": "x"}),
+                "allowed_images",
+            ),
+            (
+                json!({"image": "x", "allowed_images": ["x", "*"]}),
+                "allowed_images[1]",
+            ),
+            (json!({"allowed_images": ["x", 5]}), "allowed_images[1]"),
+            (json!({"allowed_images": {"a": "B"}}), "allowed_images.a"),
+            (json!({"allowed_images": {"": "b"}}), "allowed_images"),
+            (json!({"image": "x", "imgae": "y"}), "imgae"),
+            (json!({"image": "x", "host": "/run/docker.sock"}), "host"),
+            (json!({"image": "x", "host_ip": "localhost"}), "host_ip"),
+            (json!({"image": "x", "port": 0}), "port"),
+            (json!({"image": "x", "port": 70000}), "port"),
+            (
+                json!({"image": "x", "network_name": "host"}),
+                "network_name",
+            ),
+            (json!({"image": "x", "prefix": "-"}), "prefix"),
+            (json!({"image": "x", "volumes": {"v": "w"}}), "volumes.v"),
+            (
+                json!({"image": "x", "volumes": {"v": {"bind": "/w"}}}),
+                "volumes.v",
+            ),
+            (
+                json!({"image": "x", "volumes": {"v": "/w"}, "read_only_volumes": {"r": "/w"}}),
+                "read_only_volumes.r",
+            ),
+            (
+                json!({"image": "x", "volumes": {"v-{who}": "/w"}}),
+                "volumes.v-{who}",
+            ),
+            (json!({"image": "x", "mem_limit": "1M"}), "mem_limit"),
+            (json!({"image": "x", "mem_limit": "2 G"}), "mem_limit"),
+            (json!({"image": "x", "mem_limit": -1}), "mem_limit"),
+            (json!({"image": "x", "mem_limit": "99999999T"}), "mem_limit"),
+            (json!({"image": "x", "cpu_limit": 0}), "cpu_limit"),
+            (json!({"image": "x", "pids_limit": -1}), "pids_limit"),
+            (
+                json!({"image": "x", "cap_add": ["CHOWN", "ALL"]}),
+                "cap_add[1]",
+            ),
+            (json!({"image": "x", "stop_timeout": -1}), "stop_timeout"),
+            (json!({"image": "x", "remove": "yes"}), "remove"),
+        ] {
+            let error = read(table.clone()).unwrap_err();
+            assert_eq!(error.key.as_deref(), Some(key), "{table}: {error}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_powers_of_1024() {
+        for (value, expected) in [
+            (json!(7_000_000), Some(7_000_000)),
+            (json!("1K"), Some(1024)),
+            (json!("2G"), Some(2 << 30)),
+            (json!("1T"), Some(1 << 40)),
+            (json!("5"), Some(5)),
+            (json!("G"), None),
+            (json!(""), None),
+            (json!("1g"), None),
+            (json!("1.5G"), None),
+            (json!("+1G"), None),
+            (json!(1.5), None),
+            (json!(true), None),
+            (json!("1µ"), None),
+        ] {
+            assert_eq!(bytes(&value), expected, "{value}");
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! Stories with the machine's own Docker Engine. Without one they are skipped, aloud; where `CI` is
+//! set that is a failure.
+
+mod world;
+
+use std::time::Duration;
+
+use bollard::query_parameters::{KillContainerOptionsBuilder, RemoveContainerOptionsBuilder};
+use serde_json::json;
+use spawner_core::{
+    ExitStatus, FormContext, OptionsForm, PollStatus, SpawnErrorKind, Spawner, SpawnerFactory as _,
+    SpawnerState, StopMode, UserOptions,
+};
+use world::{Hub, alice, get, launch, start};
+
+const GONE: PollStatus = PollStatus::Exited(ExitStatus::Unknown);
+
+#[tokio::test]
+async fn a_server_from_start_to_stop() {
+    let Some(hub) = Hub::open().await else { return };
+    let factory = hub.factory(json!({"mem_limit": "64M", "cpu_limit": 0.5}));
+    factory.preflight().await.unwrap();
+    let mut spawner = factory.spawner(&alice());
+    assert_eq!(spawner.poll().await.unwrap(), GONE);
+    assert!(spawner.get_state().is_empty());
+
+    let endpoint = start(&hub, &mut spawner).await;
+    assert_eq!(spawner.poll().await.unwrap(), PollStatus::Running);
+    assert_eq!(get(&endpoint, "/").await, "ok\n");
+    assert_eq!(spawner.endpoint().await.unwrap(), Some(endpoint.clone()));
+
+    // The server is told where to listen, and inherits nothing of ours but what the image has.
+    let env = get(&endpoint, "/env").await;
+    for line in [
+        "JUPYTERHUB_SERVICE_URL=http://0.0.0.0:8888/user/alice/",
+        "JUPYTERHUB_API_TOKEN=the-token",
+        &format!("JUPYTER_IMAGE_SPEC={}", hub.world.image),
+        "MEM_LIMIT=67108864",
+        "CPU_LIMIT=0.5",
+    ] {
+        assert!(env.lines().any(|found| found == line), "{line} in {env}");
+    }
+    assert!(!env.contains("CARGO") && !env.contains("LANG="), "{env}");
+
+    let found = hub.inspect().await;
+    assert_eq!(found["Name"], format!("/{}-alice", hub.prefix()));
+    let labels = &found["Config"]["Labels"];
+    assert_eq!(labels["hubd.user"], "alice");
+    assert_eq!(labels["hubd.server"], "");
+    assert_eq!(labels["hubd.launch"].as_str().map(str::len), Some(32));
+    let state = spawner.get_state();
+    assert_eq!(state.data["container_id"], found["Id"]);
+
+    let mut log = spawner.log_tail(10).await;
+    log.sort();
+    assert_eq!(log, ["probe: listening", "probe: uid 0"]);
+    assert_eq!(spawner.log_tail(1).await.len(), 1);
+
+    spawner.stop(StopMode::Graceful).await.unwrap();
+    assert_eq!(hub.containers().await, [""; 0]);
+    assert_eq!(spawner.poll().await.unwrap(), GONE);
+    assert!(spawner.get_state().is_empty());
+    // A stop of what is stopped is fine.
+    spawner.stop(StopMode::Now).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_end_is_heard_with_its_reason() {
+    let Some(hub) = Hub::open().await else { return };
+    for (path, expected) in [
+        ("/exit/0", ExitStatus::Code(0)),
+        ("/exit/3", ExitStatus::Code(3)),
+        ("/kill/11", ExitStatus::Signal(11)),
+        ("/eat", ExitStatus::OutOfMemory),
+    ] {
+        let mut spawner = hub.spawner(json!({"mem_limit": "16M"}));
+        let endpoint = start(&hub, &mut spawner).await;
+        let (status, _) = tokio::join!(spawner.exited(), get(&endpoint, path));
+        assert_eq!(status, expected, "{path}");
+        let polled = spawner.poll().await.unwrap();
+        assert_eq!(polled, PollStatus::Exited(expected), "{path}");
+        let log = spawner.log_tail(1).await;
+        let last = path.starts_with("/exit").then_some("probe: exiting");
+        assert!(last.is_none_or(|last| log == [last]), "{log:?}");
+        spawner.stop(StopMode::Graceful).await.unwrap();
+        assert_eq!(hub.containers().await, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_stubborn_server_is_killed() {
+    let Some(hub) = Hub::open().await else { return };
+    let mut spawner = hub.spawner(json!({"stop_timeout": 0.2, "remove": false}));
+    let mut stubborn = launch(&mut spawner, json!({})).await;
+    stubborn.args.push("stubborn".into());
+    let endpoint = spawner.start(stubborn).await.unwrap();
+    hub.listening().await;
+    assert_eq!(get(&endpoint, "/args").await, "stubborn\n");
+    spawner.stop(StopMode::Graceful).await.unwrap();
+    // Not removed, so that its log can be read.
+    let state = hub.inspect().await["State"].clone();
+    assert_eq!(state["ExitCode"], 137, "{state}");
+
+    // The next start takes its place, and `Now` asks nobody.
+    start(&hub, &mut spawner).await;
+    spawner.stop(StopMode::Now).await.unwrap();
+    assert_eq!(hub.inspect().await["State"]["Running"], false);
+}
+
+#[tokio::test]
+async fn another_hub_process_takes_over() {
+    let Some(hub) = Hub::open().await else { return };
+    let mut before = hub.spawner(json!({}));
+    let endpoint = start(&hub, &mut before).await;
+    let saved = serde_json::to_string(&before.get_state()).unwrap();
+    drop(before);
+
+    let mut after = hub.spawner(json!({}));
+    let state: SpawnerState = serde_json::from_str(&saved).unwrap();
+    after.load_state(&state).unwrap();
+    assert_eq!(after.get_state(), state);
+    assert_eq!(after.poll().await.unwrap(), PollStatus::Running);
+    let found = after.endpoint().await.unwrap();
+    assert_eq!(found.as_ref(), Some(&endpoint));
+    assert_eq!(get(&endpoint, "/").await, "ok\n");
+    let (status, _) = tokio::join!(after.exited(), get(&endpoint, "/exit/7"));
+    assert_eq!(status, ExitStatus::Code(7));
+    after.stop(StopMode::Now).await.unwrap();
+    assert_eq!(hub.containers().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_paused_server_is_there_and_can_be_stopped() {
+    let Some(hub) = Hub::open().await else { return };
+    for mode in [StopMode::Graceful, StopMode::Now] {
+        let mut spawner = hub.spawner(json!({}));
+        start(&hub, &mut spawner).await;
+        let id = hub.container().await;
+        hub.docker.pause_container(&id).await.unwrap();
+        assert_eq!(spawner.poll().await.unwrap(), PollStatus::Running);
+        spawner.stop(mode).await.unwrap();
+        assert_eq!(hub.containers().await, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn what_happens_behind_our_back_is_noticed() {
+    let Some(hub) = Hub::open().await else { return };
+    let mut spawner = hub.spawner(json!({}));
+    start(&hub, &mut spawner).await;
+    let id = hub.container().await;
+    let kill = KillContainerOptionsBuilder::default()
+        .signal("KILL")
+        .build();
+    let (status, killed) =
+        tokio::join!(spawner.exited(), hub.docker.kill_container(&id, Some(kill)));
+    killed.unwrap();
+    assert_eq!(status, ExitStatus::Signal(9));
+
+    let remove = RemoveContainerOptionsBuilder::default().force(true).build();
+    hub.docker
+        .remove_container(&id, Some(remove))
+        .await
+        .unwrap();
+    assert_eq!(spawner.poll().await.unwrap(), GONE);
+    assert_eq!(spawner.exited().await, ExitStatus::Unknown);
+    assert_eq!(spawner.endpoint().await.unwrap(), None);
+    assert!(spawner.log_tail(5).await.is_empty());
+    spawner.stop(StopMode::Graceful).await.unwrap();
+}
+
+#[tokio::test]
+async fn listening_for_the_end_can_be_dropped_and_asked_again() {
+    let Some(hub) = Hub::open().await else { return };
+    let mut spawner = hub.spawner(json!({}));
+    let endpoint = start(&hub, &mut spawner).await;
+    for _ in 0..5 {
+        tokio::select! {
+            status = spawner.exited() => panic!("it ended: {status}"),
+            answer = get(&endpoint, "/") => assert_eq!(answer, "ok\n"),
+        }
+    }
+    get(&endpoint, "/exit/5").await;
+    // Whether it ends before or after we listen makes no difference.
+    assert_eq!(spawner.exited().await, ExitStatus::Code(5));
+    assert_eq!(spawner.exited().await, ExitStatus::Code(5));
+}
+
+#[tokio::test]
+async fn an_older_container_of_ours_gives_way() {
+    let Some(hub) = Hub::open().await else { return };
+    let mut forgotten = hub.spawner(json!({}));
+    start(&hub, &mut forgotten).await;
+    let old = hub.container().await;
+    drop(forgotten);
+    // As after a crash before anything was saved.
+    let mut spawner = hub.spawner(json!({}));
+    start(&hub, &mut spawner).await;
+    assert!(!hub.exists(&old).await);
+    assert_ne!(hub.container().await, old);
+    drop(spawner);
+
+    let mut unknowing = hub.spawner(json!({}));
+    unknowing.stop(StopMode::Now).await.unwrap();
+    assert_eq!(hub.containers().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_strangers_container_is_left_alone() {
+    let Some(mut hub) = Hub::open().await else {
+        return;
+    };
+    let stranger = hub.stranger(&format!("{}-alice", hub.prefix())).await;
+    let mut spawner = hub.spawner(json!({}));
+    let launch = launch(&mut spawner, json!({})).await;
+    let error = spawner.start(launch).await.unwrap_err();
+    assert_eq!(error.kind(), SpawnErrorKind::Refused);
+    assert!(error.to_string().contains("left alone"), "{error}");
+    spawner.stop(StopMode::Now).await.unwrap();
+    assert!(hub.exists(&stranger).await);
+
+    // Nor is it adopted by a state that names it.
+    let state = json!({"version": 1, "data": {"container_id": stranger, "name": "x"}});
+    spawner
+        .load_state(&serde_json::from_value(state).unwrap())
+        .unwrap();
+    assert_eq!(spawner.poll().await.unwrap(), GONE);
+    spawner.stop(StopMode::Now).await.unwrap();
+    assert!(hub.exists(&stranger).await);
+}
+
+#[tokio::test]
+async fn only_allowed_images_run() {
+    let Some(hub) = Hub::open().await else { return };
+    let image = &hub.world.image;
+    let table = json!({"allowed_images": {"Probe": image, "Absent": "hubd-test-absent:1"}});
+    let mut spawner = hub.spawner(table);
+    for options in [
+        json!({"image": image}),
+        json!({"image": "hubd-test-absent:1"}),
+    ] {
+        let chosen: UserOptions = serde_json::from_value(options.clone()).unwrap();
+        assert!(spawner.check_options(&chosen).is_err(), "{options}");
+        // Not even for a caller who forgot to check.
+        let launch = launch(&mut spawner, options).await;
+        let error = spawner.start(launch).await.unwrap_err();
+        assert_eq!(error.kind(), SpawnErrorKind::Refused, "{error}");
+    }
+    let absent = launch(&mut spawner, json!({"image": "Absent"})).await;
+    let error = spawner.start(absent).await.unwrap_err();
+    assert_eq!(error.kind(), SpawnErrorKind::NotFound);
+    assert!(
+        error.to_string().contains("docker pull hubd-test-absent:1"),
+        "{error}"
+    );
+    assert_eq!(hub.containers().await, [""; 0]);
+
+    let previous: UserOptions = serde_json::from_value(json!({"image": "Probe"})).unwrap();
+    let server = alice();
+    let form = spawner
+        .options_form(&FormContext { server, previous })
+        .await;
+    let OptionsForm::Html(html) = form.unwrap() else {
+        panic!("no form")
+    };
+    assert!(html.contains("<option value=\"Probe\" selected>"), "{html}");
+    let chosen = launch(&mut spawner, json!({"image": "Probe"})).await;
+    spawner.start(chosen).await.unwrap();
+    assert_eq!(hub.inspect().await["Config"]["Image"], **image);
+}
+
+#[tokio::test]
+async fn a_start_that_cannot_work_says_why() {
+    let Some(hub) = Hub::open().await else { return };
+    let no_folder = json!({"volumes": {"/nonexistent/hubd-test": "/data"}});
+    let no_network = json!({"network_name": "hubd-test-no-such-network"});
+    for (table, part) in [
+        (no_folder, "/nonexistent/hubd-test"),
+        (no_network.clone(), "hubd-test-no-such-network"),
+    ] {
+        let mut spawner = hub.spawner(table);
+        let launch = launch(&mut spawner, json!({})).await;
+        let error = spawner.start(launch).await.unwrap_err();
+        assert!(error.to_string().contains(part), "{error}");
+        // Whatever was made is found and removed.
+        spawner.stop(StopMode::Now).await.unwrap();
+        assert_eq!(hub.containers().await, [""; 0]);
+    }
+    // An engine notices a network that is not there as late as that; a hub asks before it serves.
+    let error = hub.factory(no_network).preflight().await.unwrap_err();
+    assert!(
+        error.to_string().contains("docker network create"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn volumes_are_where_the_configuration_puts_them() {
+    let Some(mut hub) = Hub::open().await else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let volume = format!("{}-home", hub.prefix());
+    hub.volumes.push(format!("{volume}-alice"));
+    let mut spawner = hub.spawner(json!({
+        "volumes": {format!("{volume}-{{username}}"): "/home/{username}"},
+        "read_only_volumes": {folder: "/data"},
+    }));
+    start(&hub, &mut spawner).await;
+    let mut mounts = hub.inspect().await["Mounts"].as_array().unwrap().clone();
+    mounts.sort_by_key(|mount| mount["Type"].to_string());
+    assert_eq!(mounts.len(), 2);
+    assert_eq!(
+        (&mounts[0]["Source"], &mounts[0]["RW"]),
+        (&json!(folder), &json!(false))
+    );
+    assert_eq!(mounts[1]["Name"], format!("{volume}-alice"));
+    assert_eq!(mounts[1]["Destination"], "/home/alice");
+    spawner.stop(StopMode::Now).await.unwrap();
+    // What is in a volume outlives its containers.
+    let kept = hub.docker.inspect_volume(&hub.volumes[0]).await;
+    assert!(kept.is_ok());
+}
+
+#[tokio::test]
+async fn a_server_can_be_reached_inside_its_network() {
+    let Some(hub) = Hub::open().await else { return };
+    let mut spawner = hub.spawner(json!({"use_internal_ip": true}));
+    let endpoint = start(&hub, &mut spawner).await;
+    assert!(endpoint.to_string().ends_with(":8888"), "{endpoint}");
+    assert_eq!(get(&endpoint, "/").await, "ok\n");
+    let published = hub.inspect().await["HostConfig"]["PortBindings"].clone();
+    assert!(published.as_object().is_none_or(serde_json::Map::is_empty));
+}
+
+#[tokio::test]
+async fn a_start_dropped_anywhere_leaves_nothing() {
+    let Some(hub) = Hub::open().await else { return };
+    for patience in [0, 1, 3, 10, 30, 60, 100, 200, 400] {
+        let mut spawner = hub.spawner(json!({}));
+        let launch = launch(&mut spawner, json!({})).await;
+        let start = spawner.start(launch);
+        // How far it comes differs from time to time; what is left must not.
+        let _ = tokio::time::timeout(Duration::from_millis(patience), start).await;
+        spawner.stop(StopMode::Now).await.unwrap();
+        assert_eq!(hub.containers().await, [""; 0], "after {patience} ms");
+    }
+}
