@@ -1,0 +1,174 @@
+//! What one key cannot tell: whether the tables fit together, and whether what they say together
+//! is safe.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Duration;
+
+use spawner_core::UserName;
+
+use super::auth::{AuthKind, AuthTable};
+use super::reading::{Reading, Spot};
+use super::root::Config;
+use super::suggest;
+use super::value::{Fault, quote};
+
+/// A time limit longer than this is more likely meant in another unit.
+const TIMEOUT_USUAL_MAX: Duration = Duration::from_hours(24);
+
+/// Notes everything that does not fit.
+pub(super) fn check(config: &Config, reading: &mut Reading) {
+    check_authenticator(config, reading);
+    check_users(&config.auth, reading);
+    check_listener(config, reading);
+    check_spawner(config, reading);
+    check_names(config, reading);
+    check_role_services(config, reading);
+}
+
+fn check_authenticator(config: &Config, reading: &mut Reading) {
+    let auth = &config.auth;
+    let key = "auth.kind";
+    match auth.kind {
+        None if !reading.is_faulty(key) => {
+            let fault =
+                Fault::new("no authenticator is chosen, and hubd does not start without one")
+                    .help("write `kind = \"password\"` in [auth]");
+            reading.error(Spot::Key(key), fault);
+        }
+        Some(AuthKind::Dummy) if !config.hub.bind.ip().is_loopback() => {
+            let message = "the dummy authenticator lets people in under any name, so it works on a \
+                           loopback address only";
+            let help = "write `bind = \"127.0.0.1:8000\"` in [hub], or another `kind` in [auth]";
+            reading.error(Spot::Value("hub.bind"), Fault::new(message).help(help));
+        }
+        _ => {}
+    }
+    if auth.dummy_password.is_some() && auth.kind == Some(AuthKind::Password) {
+        let fault = Fault::new("this has no effect, because `auth.kind` is \"password\"");
+        reading.warn(Spot::Key("auth.dummy.password"), fault);
+    }
+}
+
+fn check_users(auth: &AuthTable, reading: &mut Reading) {
+    let lists: [(&str, HashSet<&UserName>); 2] = [
+        ("allowed_users", auth.allowed_users.iter().collect()),
+        ("admin_users", auth.admin_users.iter().collect()),
+    ];
+    for (at, user) in auth.blocked_users.iter().enumerate() {
+        for (list, _) in lists.iter().filter(|(_, users)| users.contains(user)) {
+            let key = format!("auth.blocked_users[{at}]");
+            let fault = Fault::new(format!("\"{user}\" is in `{list}` too"))
+                .help("take the name out of one of the lists");
+            reading.error(Spot::Value(&key), fault);
+        }
+    }
+    let key = "auth.allowed_users";
+    let nobody_listed = auth.allowed_users.is_empty() && auth.admin_users.is_empty();
+    if reading.is_faulty("auth") {
+        return;
+    }
+    if !auth.allow_all && nobody_listed && auth.kind.is_some() {
+        let fault = Fault::new("nobody can log in: no user is allowed and none is an admin")
+            .help("list users here, or set `allow_all = true`");
+        reading.warn(Spot::Key(key), fault);
+    }
+    if auth.allow_all && !auth.allowed_users.is_empty() {
+        let fault = Fault::new("this list keeps nobody out, because `allow_all` is true");
+        reading.warn(Spot::Key(key), fault);
+    }
+}
+
+fn check_listener(config: &Config, reading: &mut Reading) {
+    let hub = &config.hub;
+    let behind_tls = (hub.public_url.as_ref()).is_some_and(|url| url.scheme() == "https");
+    if !hub.bind.ip().is_loopback() && !behind_tls && !reading.is_faulty("hub.bind") {
+        let message = "other machines can reach this address and hubd speaks plain HTTP, so \
+                       passwords cross the network readable to everybody on the way";
+        let help = "listen on 127.0.0.1 behind a TLS proxy, and name it in `public_url`";
+        reading.warn(Spot::Value("hub.bind"), Fault::new(message).help(help));
+    }
+    for (at, network) in hub.trusted_proxies.iter().enumerate() {
+        if network.is_everything() {
+            let key = format!("hub.trusted_proxies[{at}]");
+            let message = "this trusts everybody, so anybody can claim to come from any address";
+            let help = "list the addresses of your own proxies";
+            reading.warn(Spot::Value(&key), Fault::new(message).help(help));
+        }
+    }
+}
+
+fn check_spawner(config: &Config, reading: &mut Reading) {
+    let spawner = &config.spawner;
+    for (key, timeout) in [
+        ("spawner.start_timeout", spawner.start_timeout),
+        ("spawner.http_timeout", spawner.http_timeout),
+    ] {
+        if timeout > TIMEOUT_USUAL_MAX {
+            let message = "this is more than a day; a start that hangs will hang that long";
+            let fault = Fault::new(message).help("the value is in seconds");
+            reading.warn(Spot::Value(key), fault);
+        }
+    }
+    if spawner.port != 0 && matches!(spawner.kind.as_str(), "local" | "simple") {
+        let message = "all servers share this machine's ports, so only one of them can run";
+        let fault = Fault::new(message).help("write `port = 0` for a free one each");
+        reading.warn(Spot::Value("spawner.port"), fault);
+    }
+}
+
+/// Services, roles and groups are told apart by their names.
+fn check_names(config: &Config, reading: &mut Reading) {
+    let services = config.services.iter().map(|service| &service.name);
+    unique("service", services, reading);
+    let roles = config.roles.iter().map(|role| &role.name);
+    unique("role", roles, reading);
+    let groups = config.groups.iter().map(|group| &group.name);
+    unique("group", groups, reading);
+}
+
+fn unique<'a>(table: &str, names: impl Iterator<Item = &'a String>, reading: &mut Reading) {
+    let mut first_at = HashMap::new();
+    for (at, name) in names.enumerate().filter(|(_, name)| !name.is_empty()) {
+        if let Some(first) = first_at.get(name) {
+            let key = format!("{table}[{at}].name");
+            let fault = Fault::new(format!(
+                "another [[{table}]] has the name {} already",
+                quote(name)
+            ));
+            let first = reading.line_of(&format!("{table}[{first}].name"));
+            let fault = match first {
+                Some(line) => fault.help(format!("the first one is in line {line}")),
+                None => fault,
+            };
+            reading.error(Spot::Value(&key), fault);
+        } else {
+            first_at.insert(name, at);
+        }
+    }
+}
+
+fn check_role_services(config: &Config, reading: &mut Reading) {
+    // A service that could not be read may be the one that is meant.
+    if reading.is_faulty("service") {
+        return;
+    }
+    let known: BTreeSet<&str> = (config.services.iter())
+        .map(|service| service.name.as_str())
+        .collect();
+    for (at, role) in config.roles.iter().enumerate() {
+        for (nth, service) in role.services.iter().enumerate() {
+            if known.contains(service.as_str()) {
+                continue;
+            }
+            let key = format!("role[{at}].services[{nth}]");
+            let message = format!("there is no [[service]] with the name {}", quote(service));
+            let close = if reading.is_full() {
+                None
+            } else {
+                suggest::closest(service, known.iter().copied())
+            };
+            let help = close.map(|close| format!("did you mean {close:?}?"));
+            reading.error(Spot::Value(&key), Fault { message, help });
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! `hubd.toml`: what it may hold, and what is said when it holds something else.
+//!
+//! ```text
+//! file --load--> text --source--> keys with places --hub, auth, ...--> typed tables --check--> Config
+//!                  |                                     |                            |
+//!                  '------- findings, each with its line, column and key -------------'
+//! ```
+//!
+//! What always holds:
+//! - The whole file is read and everything wrong with it is said at once. Only broken syntax hides
+//!   what follows it, because no key can be trusted to stand in the table it seems to stand in.
+//! - An unknown key is an error, never ignored: a misspelt `blocked_users` must not let anybody in.
+//! - Reading opens files, it creates and changes none.
+//! - No finding, excerpt or `Debug` shows a secret.
+//! - Each table's keys are listed once, in its `SPEC`; the reader, the suggestions and
+//!   `hubd print-config` all work from that list.
+
+mod address;
+mod auth;
+mod base_path;
+mod check;
+mod files;
+mod findings;
+mod group;
+mod hub;
+mod json;
+mod limits;
+mod load;
+mod names;
+mod print;
+mod reader;
+mod reading;
+mod renamed;
+mod role;
+mod root;
+mod seconds;
+mod service;
+mod source;
+mod spawner;
+mod spec;
+mod suggest;
+mod syntax;
+mod value;
+
+pub(crate) use {
+    auth::{AuthKind, AuthTable},
+    findings::{ConfigErrors, Findings, Style},
+    hub::{HubTable, LogFormat},
+    print::print,
+    root::Config,
+    spawner::{SingleuserArgs, SpawnerTable},
+};
+#[cfg(test)]
+pub(crate) use {group::GroupTable, role::RoleTable, service::ServiceTable};

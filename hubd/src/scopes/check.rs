@@ -1,0 +1,203 @@
+//! The questions that a request asks: may this caller do this to that, and what may they see.
+//!
+//! Nothing here answers with an HTTP status; [`Access`] says which one is meant.
+
+use std::collections::BTreeSet;
+
+use spawner_core::{ServerId, UserName};
+
+use super::set::Extent;
+use super::{ScopeName, ScopeSet};
+
+/// What a request wants to act on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Target<'a> {
+    /// No single thing: the hub itself, or a collection as a whole (creating users, say). Only an
+    /// unfiltered scope is enough.
+    Everything,
+    /// One user.
+    User {
+        /// Who.
+        name: &'a UserName,
+        /// The groups they are in.
+        groups: &'a [String],
+    },
+    /// One server.
+    Server {
+        /// Which one.
+        id: &'a ServerId,
+        /// The groups its owner is in.
+        groups: &'a [String],
+    },
+}
+
+/// The answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Access {
+    /// Go ahead.
+    Yes,
+    /// The scope is held, but for other targets: 404, the same as for a target that is not there.
+    Filtered,
+    /// The scope is not held: 403.
+    No,
+}
+
+/// Which users a list may show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum VisibleUsers<'a> {
+    /// All of them.
+    All,
+    /// These, and the members of these groups.
+    Only {
+        /// Users by name.
+        users: &'a BTreeSet<UserName>,
+        /// Groups by name.
+        groups: &'a BTreeSet<String>,
+    },
+    /// There is no right to list users: 403.
+    Nobody,
+}
+
+impl Access {
+    /// Whether to go ahead.
+    pub(crate) fn is_yes(self) -> bool {
+        self == Self::Yes
+    }
+}
+
+impl ScopeSet {
+    /// Whether the holder may do `name` to `target`.
+    pub(crate) fn allows(&self, name: ScopeName, target: Target<'_>) -> Access {
+        match (self.get(name), target) {
+            (None, _) | (Some(Extent::Only(_)), Target::Everything) => Access::No,
+            (Some(extent), target) if extent.reaches(target) => Access::Yes,
+            (Some(_), _) => Access::Filtered,
+        }
+    }
+
+    /// Whether any one of `names` gives access to `target`.
+    pub(crate) fn allows_any(&self, names: &[ScopeName], target: Target<'_>) -> Access {
+        let answers = names.iter().map(|name| self.allows(*name, target));
+        answers.fold(Access::No, |best, answer| match (best, answer) {
+            (Access::Yes, _) | (_, Access::Yes) => Access::Yes,
+            (Access::Filtered, _) | (_, Access::Filtered) => Access::Filtered,
+            (Access::No, Access::No) => Access::No,
+        })
+    }
+
+    /// Which users `list:users` may show.
+    ///
+    /// A filter that names a server or service says nothing about users. It is refused as a whole
+    /// instead of left out, so that a filter can never be mistaken for "no filter".
+    pub(crate) fn visible_users(&self) -> VisibleUsers<'_> {
+        match self.get(ScopeName::ListUsers) {
+            Some(Extent::Everything) => VisibleUsers::All,
+            Some(Extent::Only(only)) if only.servers.is_empty() && only.services.is_empty() => {
+                VisibleUsers::Only {
+                    users: &only.users,
+                    groups: &only.groups,
+                }
+            }
+            Some(Extent::Only(_)) | None => VisibleUsers::Nobody,
+        }
+    }
+}
+
+impl Extent {
+    /// Whether a target is within this extent: a user through their groups, a server through its
+    /// owner and their groups.
+    fn reaches(&self, target: Target<'_>) -> bool {
+        let Self::Only(only) = self else {
+            return true;
+        };
+        let in_group = |groups: &[String]| groups.iter().any(|group| only.groups.contains(group));
+        match target {
+            Target::Everything => false,
+            Target::User { name, groups } => only.users.contains(name) || in_group(groups),
+            Target::Server { id, groups } => {
+                only.servers.contains(id) || only.users.contains(&id.user) || in_group(groups)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{server, set, user};
+    use super::*;
+
+    #[test]
+    fn filters_reach_what_they_name() {
+        use Access::{Filtered, No, Yes};
+        let alice = user("alice");
+        let notebook = server("alice/x");
+        let staff = ["staff".to_owned()];
+        let a_user = Target::User {
+            name: &alice,
+            groups: &staff,
+        };
+        let a_server = Target::Server {
+            id: &notebook,
+            groups: &staff,
+        };
+        for (held, [everything, on_user, on_server]) in [
+            ("proxy", [Yes, Yes, Yes]),
+            ("shutdown", [No, No, No]),
+            ("proxy!user=alice", [No, Yes, Yes]),
+            ("proxy!user=bob", [No, Filtered, Filtered]),
+            ("proxy!server=alice/x", [No, Filtered, Yes]),
+            ("proxy!server=alice/", [No, Filtered, Filtered]),
+            ("proxy!group=staff", [No, Yes, Yes]),
+            ("proxy!group=other", [No, Filtered, Filtered]),
+            ("proxy!service=alice", [No, Filtered, Filtered]),
+        ] {
+            let rights = set(&[held]);
+            let ask = |target| rights.allows(ScopeName::Proxy, target);
+            assert_eq!(ask(Target::Everything), everything, "{held} on everything");
+            assert_eq!(ask(a_user), on_user, "{held} on a user");
+            assert_eq!(ask(a_server), on_server, "{held} on a server");
+        }
+    }
+
+    #[test]
+    fn a_filtered_admin_scope_is_not_enough_for_a_collection() {
+        let rights = set(&["admin:users!user=alice"]);
+        assert_eq!(
+            rights.allows(ScopeName::AdminUsers, Target::Everything),
+            Access::No
+        );
+    }
+
+    #[test]
+    fn any_of_several_scopes_is_enough() {
+        let (alice, bob) = (user("alice"), user("bob"));
+        let on = |name| Target::User { name, groups: &[] };
+        let either = [ScopeName::ReadUsers, ScopeName::Tokens];
+        let rights = set(&["tokens!user=alice"]);
+        assert_eq!(rights.allows_any(&either, on(&alice)), Access::Yes);
+        assert_eq!(rights.allows_any(&either, on(&bob)), Access::Filtered);
+        assert_eq!(
+            rights.allows_any(&[ScopeName::Proxy], on(&alice)),
+            Access::No
+        );
+        assert_eq!(rights.allows_any(&[], on(&alice)), Access::No);
+    }
+
+    #[test]
+    fn lists_show_what_the_filters_name() {
+        assert_eq!(set(&["list:users"]).visible_users(), VisibleUsers::All);
+        assert_eq!(set(&["read:users"]).visible_users(), VisibleUsers::Nobody);
+        assert_eq!(
+            set(&["list:users!user=bob", "list:users!group=staff"]).visible_users(),
+            VisibleUsers::Only {
+                users: &[user("bob")].into(),
+                groups: &["staff".to_owned()].into(),
+            }
+        );
+        for odd in ["list:users!server=bob/", "list:users!service=culler"] {
+            let rights = set(&[odd, "list:users!user=bob"]);
+            assert_eq!(rights.visible_users(), VisibleUsers::Nobody);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The rows, in memory: what all reads are answered from.
+//!
+//! It is filled once at start and then follows the commits, change by change. Records are shared
+//! behind `Arc`: a reader takes the record out and lets go of the lock, and a later change replaces
+//! the record without touching the one that was handed out.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row};
+
+use super::activity::Active;
+use super::clients::{self, OauthClient};
+use super::error::OpenError;
+use super::ids::{ServerRowId, SessionRowId, TokenId, UserId};
+use super::rows::Statement;
+use super::servers::{self, Server};
+use super::sessions::{self, Session};
+use super::tokens::{self, Token};
+use super::users::{self, User};
+
+/// One row that a job changed, as it is after the job.
+#[derive(Debug)]
+pub(super) enum Change {
+    User(Arc<User>),
+    UserGone(UserId),
+    Server(Arc<Server>),
+    ServerGone(ServerRowId),
+    Client(Arc<OauthClient>),
+    ClientGone(String),
+    Token(Arc<Token>),
+    TokenGone(TokenId),
+    Session(Arc<Session>),
+    SessionGone(SessionRowId),
+    /// Only its `last_activity`; by far the most frequent change.
+    Seen(Active, Timestamp),
+}
+
+/// All tables but `meta`, whose two values never change.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Mirror {
+    pub(super) users: users::Table,
+    pub(super) servers: servers::Table,
+    pub(super) clients: clients::Table,
+    pub(super) tokens: tokens::Table,
+    pub(super) sessions: sessions::Table,
+}
+
+impl Mirror {
+    /// Reads every row; `path` is for the message about one that cannot be understood.
+    pub(super) fn load(conn: &Connection, path: &Path) -> Result<Self, OpenError> {
+        let mut mirror = Self::default();
+        each(conn, path, "users", users::ALL, |row| {
+            mirror.users.put(Arc::new(User::from_row(row)?));
+            Ok(())
+        })?;
+        each(conn, path, "servers", servers::ALL, |row| {
+            mirror.servers.put(Arc::new(Server::from_row(row)?));
+            Ok(())
+        })?;
+        each(conn, path, "oauth_clients", clients::ALL, |row| {
+            mirror.clients.put(Arc::new(OauthClient::from_row(row)?));
+            Ok(())
+        })?;
+        each(conn, path, "tokens", tokens::ALL, |row| {
+            mirror.tokens.put(Arc::new(Token::from_row(row)?));
+            Ok(())
+        })?;
+        each(conn, path, "sessions", sessions::ALL, |row| {
+            mirror.sessions.put(Arc::new(Session::from_row(row)?));
+            Ok(())
+        })?;
+        Ok(mirror)
+    }
+
+    /// Takes over one committed change.
+    pub(super) fn apply(&mut self, change: Change) {
+        match change {
+            Change::User(user) => self.users.put(user),
+            Change::UserGone(id) => self.users.remove(id),
+            Change::Server(server) => self.servers.put(server),
+            Change::ServerGone(id) => self.servers.remove(id),
+            Change::Client(client) => self.clients.put(client),
+            Change::ClientGone(id) => self.clients.remove(&id),
+            Change::Token(token) => self.tokens.put(token),
+            Change::TokenGone(id) => self.tokens.remove(id),
+            Change::Session(session) => self.sessions.put(session),
+            Change::SessionGone(id) => self.sessions.remove(id),
+            Change::Seen(Active::User(id), at) => self.users.seen(id, at),
+            Change::Seen(Active::Server(id), at) => self.servers.seen(id, at),
+            Change::Seen(Active::Token(id), at) => self.tokens.seen(id, at),
+        }
+    }
+}
+
+fn each(
+    conn: &Connection,
+    path: &Path,
+    table: &'static str,
+    sql: Statement,
+    mut take: impl FnMut(&Row<'_>) -> rusqlite::Result<()>,
+) -> Result<(), OpenError> {
+    let mut read = || {
+        let mut statement = conn.prepare_cached(sql.0)?;
+        let mut rows = statement.query(())?;
+        while let Some(row) = rows.next()? {
+            take(row)?;
+        }
+        Ok(())
+    };
+    read().map_err(|source: rusqlite::Error| {
+        let path = path.to_owned();
+        match source.sqlite_error_code() {
+            Some(_) => OpenError::from_sqlite(path, source),
+            None => OpenError::Row {
+                path,
+                table,
+                source,
+            },
+        }
+    })
+}

@@ -1,0 +1,152 @@
+//! Whatever happens in whatever order, the mirror equals the rows.
+
+use proptest::prelude::*;
+
+use super::super::Active;
+use super::*;
+
+/// Numbers pick among the few users, servers and tokens that there are or have been.
+#[derive(Debug, Clone)]
+enum Act {
+    CreateUser(u8),
+    DeleteUser(i64),
+    SetAdmin(i64, bool),
+    Ensure(i64, u8),
+    Begin(i64, u8),
+    SaveState(i64),
+    Running(i64),
+    Stopping(i64),
+    Stopped(i64),
+    Remove(i64),
+    Token(i64, u8, Option<i64>),
+    Revoke(i64),
+    LogOut(i64),
+    RevokeClient(i64, i64),
+    Session(i64, u8),
+    Purge(i64),
+    Touch(i64, i64),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let id = 1..5_i64;
+    let pick = 0..4_u8;
+    prop_oneof![
+        pick.clone().prop_map(Act::CreateUser),
+        id.clone().prop_map(Act::DeleteUser),
+        (id.clone(), any::<bool>()).prop_map(|(id, admin)| Act::SetAdmin(id, admin)),
+        (id.clone(), pick.clone()).prop_map(|(user, name)| Act::Ensure(user, name)),
+        (id.clone(), pick.clone()).prop_map(|(id, token)| Act::Begin(id, token)),
+        id.clone().prop_map(Act::SaveState),
+        id.clone().prop_map(Act::Running),
+        id.clone().prop_map(Act::Stopping),
+        id.clone().prop_map(Act::Stopped),
+        id.clone().prop_map(Act::Remove),
+        (id.clone(), pick.clone(), proptest::option::of(id.clone()))
+            .prop_map(|(user, text, client)| Act::Token(user, text, client)),
+        id.clone().prop_map(Act::Revoke),
+        id.clone().prop_map(Act::LogOut),
+        (id.clone(), id.clone()).prop_map(|(user, client)| Act::RevokeClient(user, client)),
+        (id.clone(), pick).prop_map(|(user, cookie)| Act::Session(user, cookie)),
+        (0..9_i64).prop_map(Act::Purge),
+        (id, 0..9_i64).prop_map(|(id, second)| Act::Touch(id, second)),
+    ]
+}
+
+/// Does it; a refusal is as good as anything else.
+async fn perform(store: &Store, act: Act) {
+    let servers = store.servers();
+    let run = |id| {
+        let server = servers.by_id(ServerRowId(id));
+        server.and_then(|server| server.launch_id.clone())
+    };
+    match act {
+        Act::CreateUser(n) => {
+            let names = vec![format!("user{n}").parse().unwrap()];
+            drop(store.users().create(names, false, at(0)).await);
+        }
+        Act::DeleteUser(id) => drop(store.users().delete(UserId(id)).await),
+        Act::SetAdmin(id, admin) => drop(store.users().set_admin(UserId(id), admin).await),
+        Act::Ensure(user, n) => {
+            let name = format!("server{n}").parse().unwrap();
+            drop(
+                servers
+                    .ensure(UserId(user), name, Some(format!("{n}")))
+                    .await,
+            );
+        }
+        Act::Begin(id, token) => {
+            let launch = launch(ServerRowId(id), &format!("token{token}"));
+            drop(servers.begin_launch(ServerRowId(id), launch, at(3)).await);
+        }
+        Act::SaveState(id) => {
+            let run = run(id).unwrap_or_else(LaunchId::random);
+            drop(servers.save_state(ServerRowId(id), run, state(1)).await);
+        }
+        Act::Running(id) => {
+            let run = run(id).unwrap_or_else(LaunchId::random);
+            let endpoint = spawner_core::Endpoint::Unix { path: "/s".into() };
+            let id = ServerRowId(id);
+            drop(servers.mark_running(id, run, endpoint, state(2)).await);
+        }
+        Act::Stopping(id) => drop(servers.mark_stopping(ServerRowId(id)).await),
+        Act::Stopped(id) => {
+            let failure = Some(json!({"why": id}));
+            drop(servers.mark_stopped(ServerRowId(id), failure, at(4)).await);
+        }
+        Act::Remove(id) => drop(servers.remove(ServerRowId(id)).await),
+        Act::Token(user, text, client) => {
+            let new = NewToken {
+                client_id: client.map(|id| format!("client-{id}")),
+                expires_at: Some(at(user)),
+                session_id: Some(format!("s{user}")),
+                ..token(Owner::User(UserId(user)), &format!("token{text}"))
+            };
+            drop(store.tokens().create(new, at(1)).await);
+        }
+        Act::Revoke(id) => drop(store.tokens().revoke(super::super::TokenId(id)).await),
+        Act::LogOut(user) => {
+            let id = format!("s{user}");
+            drop(store.sessions().log_out(UserId(user), &id).await);
+        }
+        Act::RevokeClient(user, id) => {
+            let client = format!("client-{id}");
+            drop(store.tokens().revoke_client_of(UserId(user), &client).await);
+        }
+        Act::Session(user, cookie) => {
+            let cookie = format!("cookie{cookie}");
+            let new = session(UserId(user), &cookie, &format!("s{user}"), at(user));
+            drop(store.sessions().create(new, at(1)).await);
+        }
+        Act::Purge(second) => {
+            drop(store.tokens().purge_expired(at(second)).await);
+            drop(store.sessions().purge_expired(at(second)).await);
+        }
+        Act::Touch(id, second) => {
+            let seen = vec![
+                (Active::User(UserId(id)), at(second)),
+                (Active::Server(ServerRowId(id)), at(second)),
+                (Active::Token(super::super::TokenId(id)), at(second)),
+            ];
+            drop(store.touch_many(seen).await);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn the_mirror_equals_the_rows(acts in proptest::collection::vec(act(), 1..60)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let store = store();
+            for act in acts {
+                perform(&store, act).await;
+            }
+            assert_mirror_equals_rows(&store).await;
+            // A deleted row took along all that pointed to it.
+            let astray = store.write(|rows| Ok(super::super::migrate::astray(rows.connection())?));
+            assert!(!astray.await.unwrap());
+        });
+    }
+}
