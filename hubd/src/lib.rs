@@ -1,10 +1,14 @@
 //! hubd: a JupyterHub for one host. Its parts come one layer after the other.
 
+mod app;
+mod auth;
 mod config;
 mod metrics;
+mod oauth;
 mod proxy;
 mod random;
 mod scopes;
+mod servers;
 mod store;
 mod tasks;
 mod telemetry;

@@ -1,0 +1,231 @@
+//! Who makes a request, and what they may do.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use jiff::Timestamp;
+use spawner_core::ServerId;
+
+use super::cookies::{self, CookieError};
+use super::directory::Directory;
+use super::sightings::Sightings;
+use super::token::{TokenError, presented_token};
+use super::xsrf::need::Credential;
+use crate::scopes::{Issuer, Owner as ScopeOwner, Scope, ScopeSet};
+use crate::store::{Digest, Owner, Session, Store, Token, TokenKind, User};
+
+/// Somebody who has shown who they are.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) identity: Identity,
+    pub(crate) proof: Proof,
+    /// Expanded and concrete; for a token, narrowed to what its owner holds now.
+    pub(crate) rights: ScopeSet,
+}
+
+/// A person or a program.
+#[derive(Debug, Clone)]
+pub(crate) enum Identity {
+    User(Arc<User>),
+    Service(String),
+}
+
+/// How they showed it.
+#[derive(Debug, Clone)]
+pub(crate) enum Proof {
+    /// The login cookie of a browser.
+    Session(Arc<Session>),
+    /// A token of the books.
+    Token(Arc<Token>),
+    /// The token of a service, from the configuration.
+    ServiceToken,
+}
+
+/// Credentials that are no good. The answer is the same 403 as without any; the sentence helps
+/// whoever wrote the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadCredentials {
+    #[error(transparent)]
+    Header(#[from] TokenError),
+    #[error("this token is unknown, expired or revoked")]
+    Unknown,
+    #[error(transparent)]
+    Cookies(#[from] CookieError),
+}
+
+/// Tells callers apart.
+#[derive(Debug, Clone)]
+pub(crate) struct Callers {
+    store: Store,
+    directory: Arc<Directory>,
+    sightings: Sightings,
+}
+
+impl Callers {
+    pub(crate) fn new(store: Store, directory: Arc<Directory>, sightings: Sightings) -> Self {
+        Self {
+            store,
+            directory,
+            sightings,
+        }
+    }
+
+    /// Who makes a request with these headers: by its token if it presents one, else by the login
+    /// cookie; `None` without either. A token that is no good does not fall back to the cookie.
+    pub(crate) fn identify(&self, headers: &HeaderMap) -> Result<Option<Caller>, BadCredentials> {
+        let now = Timestamp::now();
+        match presented_token(headers)? {
+            Some(token) => self.by_token(token, now).map(Some),
+            None => self.by_cookie(headers, now),
+        }
+    }
+
+    /// Who makes a request by the login cookie alone, which is what pages ask for.
+    pub(crate) fn by_cookie(
+        &self,
+        headers: &HeaderMap,
+        now: Timestamp,
+    ) -> Result<Option<Caller>, BadCredentials> {
+        // Another site of the domain can add cookies of that name, but none that proves anything.
+        let session = cookies::values(headers, cookies::HUB_LOGIN)?
+            .into_iter()
+            .find_map(|value| self.store.sessions().find(&Digest::of(value), now));
+        let Some(session) = session else {
+            return Ok(None);
+        };
+        let Some(user) = self.store.users().by_id(session.user) else {
+            return Ok(None);
+        };
+        if self.directory.is_blocked(&user.name) {
+            return Ok(None);
+        }
+        self.sightings.user(&user, now);
+        let rights = self.directory.rights_of_user(&user);
+        Ok(Some(Caller {
+            identity: Identity::User(user),
+            proof: Proof::Session(session),
+            rights,
+        }))
+    }
+
+    fn by_token(&self, text: &str, now: Timestamp) -> Result<Caller, BadCredentials> {
+        let digest = Digest::of(text);
+        if let Some(service) = self.directory.service_by_token(&digest) {
+            return Ok(Caller {
+                identity: Identity::Service(service.to_owned()),
+                proof: Proof::ServiceToken,
+                rights: self.directory.rights_of_service(service),
+            });
+        }
+        let token = self
+            .store
+            .tokens()
+            .find(&digest, now)
+            .ok_or(BadCredentials::Unknown)?;
+        let (identity, owner, held) = match &token.owner {
+            Owner::User(id) => {
+                let user = self
+                    .store
+                    .users()
+                    .by_id(*id)
+                    .ok_or(BadCredentials::Unknown)?;
+                if self.directory.is_blocked(&user.name) {
+                    return Err(BadCredentials::Unknown);
+                }
+                let held = self.directory.rights_of_user(&user);
+                let owner = ScopeOwner::User(user.name.clone());
+                (Identity::User(user), owner, held)
+            }
+            Owner::Service(name) => {
+                // A service that is no longer configured has no rights left.
+                self.directory
+                    .service(name)
+                    .ok_or(BadCredentials::Unknown)?;
+                let held = self.directory.rights_of_service(name);
+                (
+                    Identity::Service(name.clone()),
+                    ScopeOwner::Service(name.clone()),
+                    held,
+                )
+            }
+        };
+        // What a server does by itself is not the user being active.
+        if let (Identity::User(user), false) = (&identity, token.kind == TokenKind::Server) {
+            self.sightings.user(user, now);
+        }
+        self.sightings.token(&token, now);
+        let rights = self.rights_of_token(&token, &owner, &held);
+        Ok(Caller {
+            identity,
+            proof: Proof::Token(token),
+            rights,
+        })
+    }
+
+    /// What a token may do in the hands of its owner, who holds `held`.
+    pub(crate) fn rights_of_token(
+        &self,
+        token: &Token,
+        owner: &ScopeOwner,
+        held: &ScopeSet,
+    ) -> ScopeSet {
+        // Scopes of the books that are not understood any more give no rights.
+        let written: Vec<Scope> = token
+            .scopes
+            .iter()
+            .filter_map(|scope| scope.parse().ok())
+            .collect();
+        self.directory
+            .token_rights(&written, owner, &self.issuer(token), held)
+    }
+
+    /// Through whom a token came: its server, or the server whose client it was issued to.
+    fn issuer(&self, token: &Token) -> Issuer {
+        let by_client = || {
+            let client = self.store.clients().find(token.client_id.as_deref()?)?;
+            Some(client.server)
+        };
+        let server = token.server.or_else(by_client);
+        let id = server.and_then(|row| {
+            let server = self.store.servers().by_id(row)?;
+            let user = self.store.users().by_id(server.user)?;
+            Some(ServerId::new(user.name.clone(), server.name.clone()))
+        });
+        id.map_or(Issuer::Hub, Issuer::Server)
+    }
+}
+
+impl Caller {
+    /// The person; `None` for a service.
+    pub(crate) fn user(&self) -> Option<&Arc<User>> {
+        match &self.identity {
+            Identity::User(user) => Some(user),
+            Identity::Service(_) => None,
+        }
+    }
+
+    /// The browser session that the request belongs to.
+    pub(crate) fn session_id(&self) -> Option<&str> {
+        match &self.proof {
+            Proof::Session(session) => Some(&session.session_id),
+            Proof::Token(token) => token.session_id.as_deref(),
+            Proof::ServiceToken => None,
+        }
+    }
+
+    /// The kind of proof, for the XSRF rules.
+    pub(crate) fn credential(&self) -> Credential {
+        match self.proof {
+            Proof::Session(_) => Credential::Cookie,
+            Proof::Token(_) | Proof::ServiceToken => Credential::Token,
+        }
+    }
+
+    /// The name, for the log.
+    pub(crate) fn name(&self) -> &str {
+        match &self.identity {
+            Identity::User(user) => user.name.as_str(),
+            Identity::Service(name) => name,
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Who is who by configuration: roles, groups, services, and who may come in at all.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use spawner_core::UserName;
+
+use crate::config::Config;
+use crate::scopes::{
+    Issuer, Owner, Role, RoleError, Roles, Scope, ScopeError, ScopeSet, UserFacts,
+};
+use crate::store::{Digest, User};
+
+/// What the configuration says about people and programs.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    roles: Roles,
+    groups: BTreeMap<String, BTreeSet<UserName>>,
+    services: BTreeMap<String, Service>,
+    service_tokens: HashMap<Digest, String>,
+    allow_all: bool,
+    allowed: BTreeSet<UserName>,
+    blocked: BTreeSet<UserName>,
+    admins: BTreeSet<UserName>,
+}
+
+/// A program that calls the API with a token of its own.
+#[derive(Debug)]
+pub(crate) struct Service {
+    /// Whether it may do everything.
+    pub(crate) admin: bool,
+}
+
+/// A role in the configuration that cannot be meant.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DirectoryError {
+    #[error(transparent)]
+    Role(#[from] RoleError),
+    #[error("role {role}: {error}")]
+    Scope { role: String, error: ScopeError },
+}
+
+impl Directory {
+    /// Reads the tables `auth`, `role`, `group` and `service`.
+    pub(crate) fn new(config: &Config) -> Result<Self, DirectoryError> {
+        let mut roles = Vec::new();
+        for table in &config.roles {
+            let name = table.name.clone();
+            let scopes =
+                Scope::parse_all(table.scopes.iter().map(String::as_str)).map_err(|error| {
+                    DirectoryError::Scope {
+                        role: name.clone(),
+                        error,
+                    }
+                })?;
+            roles.push(Role {
+                name,
+                // A table without scopes adds holders to a role that exists.
+                scopes: (!scopes.is_empty()).then_some(scopes),
+                users: table.users.iter().cloned().collect(),
+                groups: table.groups.iter().cloned().collect(),
+                services: table.services.iter().cloned().collect(),
+            });
+        }
+        let services = config.services.iter();
+        let tokens = services.map(|s| (Digest::of(s.api_token.expose()), s.name.clone()));
+        Ok(Self {
+            roles: Roles::new(roles)?,
+            groups: config
+                .groups
+                .iter()
+                .map(|group| (group.name.clone(), group.users.iter().cloned().collect()))
+                .collect(),
+            service_tokens: tokens.collect(),
+            services: config
+                .services
+                .iter()
+                .map(|service| {
+                    (
+                        service.name.clone(),
+                        Service {
+                            admin: service.admin,
+                        },
+                    )
+                })
+                .collect(),
+            allow_all: config.auth.allow_all,
+            allowed: config.auth.allowed_users.iter().cloned().collect(),
+            blocked: config.auth.blocked_users.iter().cloned().collect(),
+            admins: config.auth.admin_users.iter().cloned().collect(),
+        })
+    }
+
+    /// Whether somebody who proved to be `user` may come in. Who is blocked may not, whatever else
+    /// the configuration says.
+    pub(crate) fn may_enter(&self, user: &UserName) -> bool {
+        let invited = self.allow_all || self.allowed.contains(user) || self.admins.contains(user);
+        invited && !self.is_blocked(user)
+    }
+
+    /// Whether `user` is shut out, also with a login or a token of earlier times.
+    pub(crate) fn is_blocked(&self, user: &UserName) -> bool {
+        self.blocked.contains(user)
+    }
+
+    /// Whether `user` is an admin: by the books or by the configuration.
+    pub(crate) fn is_admin(&self, user: &User) -> bool {
+        user.admin || self.admins.contains(&user.name)
+    }
+
+    /// Everybody whom the configuration names as somebody who may come in.
+    pub(crate) fn named_users(&self) -> impl Iterator<Item = &UserName> {
+        self.allowed.union(&self.admins)
+    }
+
+    /// The groups that `user` is in.
+    pub(crate) fn groups_of(&self, user: &UserName) -> Vec<String> {
+        let groups = self
+            .groups
+            .iter()
+            .filter(|(_, members)| members.contains(user));
+        groups.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Who is in `group`, whether or not they are in the books.
+    pub(crate) fn members(&self, group: &str) -> impl Iterator<Item = &UserName> {
+        self.groups.get(group).into_iter().flatten()
+    }
+
+    /// Whether `user` is in `group`.
+    pub(crate) fn is_member(&self, user: &UserName, group: &str) -> bool {
+        self.groups
+            .get(group)
+            .is_some_and(|members| members.contains(user))
+    }
+
+    /// The service with this token.
+    pub(crate) fn service_by_token(&self, token: &Digest) -> Option<&str> {
+        self.service_tokens.get(token).map(String::as_str)
+    }
+
+    /// What is known of a service.
+    pub(crate) fn service(&self, name: &str) -> Option<&Service> {
+        self.services.get(name)
+    }
+
+    /// The roles.
+    pub(crate) fn roles(&self) -> &Roles {
+        &self.roles
+    }
+
+    /// The names of the roles that a user holds themselves.
+    pub(crate) fn role_names_of(&self, user: &User) -> Vec<String> {
+        self.with_facts(user, |facts| {
+            let names = self.roles.names_of_user(facts).into_iter();
+            names.map(str::to_owned).collect()
+        })
+    }
+
+    /// All that a user may do.
+    pub(crate) fn rights_of_user(&self, user: &User) -> ScopeSet {
+        self.with_facts(user, |facts| self.roles.rights_of_user(facts))
+    }
+
+    /// All that a service may do.
+    pub(crate) fn rights_of_service(&self, name: &str) -> ScopeSet {
+        let admin = self.services.get(name).is_some_and(|service| service.admin);
+        self.roles.rights_of_service(name, admin)
+    }
+
+    /// What a token with the scopes `written` may do in the hands of `owner`, who holds `held`.
+    pub(crate) fn token_rights(
+        &self,
+        written: &[Scope],
+        owner: &Owner,
+        issuer: &Issuer,
+        held: &ScopeSet,
+    ) -> ScopeSet {
+        crate::scopes::token_rights(written, owner, issuer, held, &|user, group| {
+            self.is_member(user, group)
+        })
+    }
+
+    fn with_facts<T>(&self, user: &User, look: impl FnOnce(&UserFacts<'_>) -> T) -> T {
+        let groups = self.groups_of(&user.name);
+        look(&UserFacts {
+            name: &user.name,
+            admin: self.is_admin(user),
+            groups: &groups,
+        })
+    }
+}

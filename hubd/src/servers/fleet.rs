@@ -1,0 +1,260 @@
+//! All servers, by id.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use spawner_core::{
+    BoxError, Deps, HttpProbe, HubUrls, Outcome, Phase, ProgressLog, ServerHandle, ServerId,
+    Spawner, SpawnerFactory, supervise,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::books::Books;
+use super::limits::Limits;
+use super::routes::Routes;
+use crate::metrics::Metrics;
+use crate::store::Store;
+use crate::tasks::Tasks;
+
+/// Runs each time a server is noticed to have ended by itself.
+pub(crate) type EndCallback =
+    Arc<dyn Fn(ServerId, Arc<Outcome>) -> BoxFuture<'static, Result<(), BoxError>> + Send + Sync>;
+
+/// What the servers need.
+pub(crate) struct Setup {
+    pub(crate) store: Store,
+    pub(crate) factory: Arc<dyn SpawnerFactory>,
+    pub(crate) tasks: Tasks,
+    pub(crate) metrics: Metrics,
+    pub(crate) routes: Arc<Routes>,
+    pub(crate) urls: HubUrls,
+    /// The scopes of a server's own token.
+    pub(crate) token_scopes: Vec<String>,
+    pub(crate) limits: Limits,
+    /// How many named servers a user may have; 0 turns them off.
+    pub(crate) named_servers_per_user: usize,
+    pub(crate) on_end: Vec<EndCallback>,
+}
+
+/// The servers. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Servers {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) store: Store,
+    pub(super) factory: Arc<dyn SpawnerFactory>,
+    pub(super) tasks: Tasks,
+    pub(super) metrics: Metrics,
+    pub(super) routes: Arc<Routes>,
+    pub(super) urls: HubUrls,
+    pub(super) limits: Limits,
+    pub(super) named_servers_per_user: usize,
+    books: Arc<Books>,
+    on_end: Vec<EndCallback>,
+    handles: Mutex<HashMap<ServerId, ServerHandle>>,
+}
+
+/// Where a server is in its life, as a page or the API tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Nothing runs.
+    Stopped,
+    /// It is being started (`pending: "spawn"`).
+    Starting,
+    /// It is routed to.
+    Ready,
+    /// It is being stopped (`pending: "stop"`).
+    Stopping,
+    /// Whether it runs is not known yet (`pending: "check"`).
+    Checking,
+}
+
+/// What can be seen of a server without asking it.
+#[derive(Debug, Clone)]
+pub(crate) struct Sight {
+    /// Where it is in its life.
+    pub(crate) place: Place,
+    /// The progress of its running or last start.
+    pub(crate) progress: Option<ProgressLog>,
+}
+
+impl Servers {
+    pub(crate) fn new(setup: Setup) -> Self {
+        let books = Books::new(
+            setup.store.clone(),
+            Arc::clone(&setup.routes),
+            setup.metrics.clone(),
+            setup.token_scopes,
+        );
+        let inner = Inner {
+            store: setup.store,
+            factory: setup.factory,
+            tasks: setup.tasks,
+            metrics: setup.metrics,
+            routes: setup.routes,
+            urls: setup.urls,
+            limits: setup.limits,
+            named_servers_per_user: setup.named_servers_per_user,
+            books: Arc::new(books),
+            on_end: setup.on_end,
+            handles: Mutex::default(),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// A spawner of its own for questions that need no running server: the form, its check.
+    pub(crate) fn spawner(&self, server: &ServerId) -> Box<dyn Spawner> {
+        self.inner.factory.create(server)
+    }
+
+    /// What can be seen of a server.
+    pub(crate) fn look(&self, server: &ServerId) -> Sight {
+        match self.existing(server) {
+            None => Sight {
+                place: Place::Stopped,
+                progress: None,
+            },
+            Some(handle) => Sight {
+                place: self.place(server, &handle.phase()),
+                progress: handle.progress(),
+            },
+        }
+    }
+
+    /// How many named servers a user may have; 0 turns them off.
+    pub(crate) fn named_servers_per_user(&self) -> usize {
+        self.inner.named_servers_per_user
+    }
+
+    /// The signal that the hub is stopping.
+    pub(crate) fn stop_signal(&self) -> &CancellationToken {
+        self.inner.tasks.stop_signal()
+    }
+
+    /// The public prefix of a server's URLs.
+    pub(crate) fn prefix(&self, server: &ServerId) -> String {
+        spawner_core::service_prefix(&self.inner.urls.base_url, server)
+    }
+
+    /// Waits until a server is in another place than `from`, at most `patience`.
+    pub(crate) async fn changed(
+        &self,
+        server: &ServerId,
+        from: Place,
+        patience: Duration,
+    ) -> Place {
+        let Some(handle) = self.existing(server) else {
+            return Place::Stopped;
+        };
+        let mut phases = handle.watch();
+        let other = phases.wait_for(|phase| self.place(server, phase) != from);
+        let _ = tokio::time::timeout(patience, other).await;
+        self.place(server, &handle.phase())
+    }
+
+    /// Forgets a server that is stopped; called when its row is deleted.
+    pub(crate) fn forget(&self, server: &ServerId) {
+        let mut handles = self
+            .inner
+            .handles
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if handles
+            .get(server)
+            .is_some_and(|handle| handle.phase().is_stopped())
+        {
+            handles.remove(server);
+        }
+    }
+
+    fn place(&self, server: &ServerId, phase: &Phase) -> Place {
+        match phase {
+            Phase::Stopped { .. } => Place::Stopped,
+            Phase::Starting | Phase::Waiting { .. } => Place::Starting,
+            Phase::Running { .. } => Place::Ready,
+            Phase::Stopping { .. } => Place::Stopping,
+            // A running server whose backend does not answer stays in use.
+            Phase::Unknown { .. } if self.inner.routes.get(server).is_some() => Place::Ready,
+            Phase::Unknown { .. } => Place::Checking,
+        }
+    }
+
+    pub(super) fn existing(&self, server: &ServerId) -> Option<ServerHandle> {
+        let handles = self
+            .inner
+            .handles
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        handles.get(server).cloned()
+    }
+
+    /// The handle of a server, with an owner task behind it.
+    pub(super) fn handle(&self, server: &ServerId) -> ServerHandle {
+        let mut handles = self
+            .inner
+            .handles
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let handle = handles
+            .entry(server.clone())
+            .or_insert_with(|| self.supervised(server));
+        handle.clone()
+    }
+
+    fn supervised(&self, server: &ServerId) -> ServerHandle {
+        let deps = Deps {
+            journal: Arc::clone(&self.inner.books) as _,
+            probe: Arc::new(HttpProbe),
+        };
+        let spawner = self.inner.factory.create(server);
+        let (handle, owner) = supervise(server.clone(), spawner, deps);
+        for callback in &self.inner.on_end {
+            let (callback, server) = (Arc::clone(callback), server.clone());
+            handle.add_poll_callback(move |outcome| callback(server.clone(), outcome));
+        }
+        // Its server outlives the hub, so the task is simply dropped when the hub ends.
+        self.inner.tasks.spawn_until_stop("server", owner);
+        handle
+    }
+
+    /// How many servers are not stopped.
+    pub(super) fn active(&self) -> usize {
+        let handles = self
+            .inner
+            .handles
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        handles
+            .values()
+            .filter(|handle| !handle.phase().is_stopped())
+            .count()
+    }
+
+    /// The ids of all servers that are not stopped.
+    pub(super) fn all_active(&self) -> Vec<ServerId> {
+        let handles = self
+            .inner
+            .handles
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let active = handles
+            .iter()
+            .filter(|(_, handle)| !handle.phase().is_stopped());
+        active.map(|(server, _)| server.clone()).collect()
+    }
+}
+
+impl fmt::Debug for Servers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Servers")
+            .field("active", &self.active())
+            .finish()
+    }
+}

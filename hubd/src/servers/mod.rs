@@ -1,0 +1,30 @@
+//! The running servers: who owns each, how one is started and stopped, and where its route leads.
+//!
+//! ```text
+//! api, pages --start/stop--> Servers --> ServerHandle --> owner task --> spawner
+//!                                                            |
+//!                     store  <--intent, state, end--       Books  --route--> Routes --> proxy
+//! ```
+//!
+//! - A handle exists for every server that ran since the hub began; all others are stopped.
+//! - [`Books`](books::Books) is told by the owner task before the world can see a change, so the
+//!   rows and the routes never claim what is not so.
+//! - No lock is held across an await, and each server has its own task: nothing of one user waits
+//!   for another.
+
+mod books;
+mod events;
+mod fleet;
+mod limits;
+mod recover;
+mod routes;
+mod spawn;
+mod stop;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use fleet::{EndCallback, Place, Servers, Setup};
+pub(crate) use limits::Limits;
+pub(crate) use routes::Routes;
+pub(crate) use spawn::{Begun, StartRefused};
+pub(crate) use stop::{StopRefused, Stopped};

@@ -1,0 +1,226 @@
+//! A start, from the request to the route.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use spawner_core::{
+    Denied, LaunchId, OauthClient, OptionsError, Outcome, ServerId, SpawnContext, StartError,
+    UserOptions,
+};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::fleet::{Place, Servers};
+use super::limits::Limit;
+use crate::metrics::SpawnStatus;
+use crate::random::new_token;
+use crate::scopes::Scope;
+use crate::store::{StoreError, User};
+
+/// The most that the options of a start may be, in bytes of JSON.
+const OPTIONS_LIMIT: usize = 256 * 1024;
+
+/// How a start stands when its caller's patience ends, or before.
+#[derive(Debug, Clone)]
+pub(crate) enum Begun {
+    /// The server answers.
+    Ready,
+    /// It is still being started.
+    Pending,
+    /// The start has failed.
+    Failed(Arc<Outcome>),
+}
+
+/// Why nothing was started.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartRefused {
+    #[error("{0} is already running")]
+    Running(ServerId),
+    #[error("{0} is pending stop")]
+    Stopping(ServerId),
+    #[error("{0} is pending check")]
+    Checking(ServerId),
+    #[error("{0}")]
+    Options(#[from] OptionsError),
+    #[error("Too many servers are starting at the moment. Try again in a moment.")]
+    Busy,
+    #[error("{0} servers are running, and that is the limit. Stop one, or ask your administrator.")]
+    Full(usize),
+    #[error(
+        "{}", if *.0 == 0 { "Named servers are not enabled.".to_owned() }
+              else { format!("You can have at most {} named servers.", .0) }
+    )]
+    NamedServers(usize),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the hub is shutting down")]
+    ShuttingDown,
+}
+
+impl Servers {
+    /// Starts a server of `user` and waits for it, at most `patience`. Without `options` the last
+    /// ones are taken. A start that is under way already is joined.
+    ///
+    /// The start goes on when the caller leaves.
+    pub(crate) async fn start(
+        &self,
+        user: &User,
+        server: &ServerId,
+        options: Option<UserOptions>,
+        patience: Duration,
+    ) -> Result<Begun, StartRefused> {
+        match self.look(server).place {
+            Place::Stopped => {}
+            Place::Starting => return Ok(Begun::Pending),
+            Place::Stopping => return Err(StartRefused::Stopping(server.clone())),
+            Place::Checking => return Err(StartRefused::Checking(server.clone())),
+            // It may have died unnoticed; a start then means a new one.
+            Place::Ready => {
+                let _ = self.handle(server).poll().await;
+                if self.look(server).place != Place::Stopped {
+                    return Err(StartRefused::Running(server.clone()));
+                }
+            }
+        }
+        self.check_named(user, server)?;
+        let row = self
+            .inner
+            .store
+            .servers()
+            .ensure(user.id, server.server.clone(), None)
+            .await?;
+        let options = options
+            .or_else(|| row.user_options.clone())
+            .unwrap_or_default();
+        check_size(&options)?;
+        self.spawner(server).check_options(&options)?;
+        let place = self
+            .inner
+            .limits
+            .admit(self.active())
+            .map_err(|limit| match limit {
+                Limit::Starting => StartRefused::Busy,
+                Limit::Active(limit) => StartRefused::Full(limit),
+            })?;
+
+        let handle = self.handle(server);
+        let ctx = self.context(server, options);
+        let metrics = self.inner.metrics.clone();
+        let (done, result) = oneshot::channel();
+        self.inner.tasks.spawn_until_stop("start", async move {
+            let began = Instant::now();
+            let started = handle.start(ctx).await;
+            drop(place);
+            match &started {
+                Ok(_) => metrics.spawned(SpawnStatus::success, began.elapsed()),
+                Err(StartError::Failed(_)) => {
+                    metrics.spawned(SpawnStatus::failure, began.elapsed());
+                }
+                Err(_) => {}
+            }
+            let _ = done.send(started);
+        });
+        let Ok(result) = tokio::time::timeout(patience, result).await else {
+            return Ok(Begun::Pending);
+        };
+        match result {
+            Ok(Ok(_)) => Ok(Begun::Ready),
+            Ok(Err(StartError::Failed(outcome))) => Ok(Begun::Failed(outcome)),
+            // Another request was faster.
+            Ok(Err(StartError::Denied(denied))) => match denied {
+                Denied::AlreadyRunning => Err(StartRefused::Running(server.clone())),
+                Denied::Stopping => Err(StartRefused::Stopping(server.clone())),
+                Denied::Checking => Err(StartRefused::Checking(server.clone())),
+                Denied::AlreadyStarting | Denied::NotRunning | Denied::OutOfOrder => {
+                    Ok(Begun::Pending)
+                }
+            },
+            Ok(Err(StartError::Gone(_))) | Err(_) => Err(StartRefused::ShuttingDown),
+        }
+    }
+
+    /// Whether `user` may have this server at all.
+    pub(crate) fn check_named(&self, user: &User, server: &ServerId) -> Result<(), StartRefused> {
+        let limit = self.inner.named_servers_per_user;
+        let servers = self.inner.store.servers();
+        if server.server.is_default() || limit > 0 && servers.find(server).is_some() {
+            return Ok(());
+        }
+        let named = servers
+            .of(user.id)
+            .iter()
+            .filter(|row| !row.name.is_default())
+            .count();
+        if named < limit {
+            Ok(())
+        } else {
+            Err(StartRefused::NamedServers(limit))
+        }
+    }
+
+    fn context(&self, server: &ServerId, options: UserOptions) -> SpawnContext {
+        SpawnContext {
+            server: server.clone(),
+            launch_id: LaunchId::random(),
+            token: new_token(),
+            options,
+            listen: None,
+            hub: self.inner.urls.clone(),
+            oauth: OauthClient {
+                client_id: client_id(server),
+                access_scopes: Scope::access_to(server)
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect(),
+                allowed_scopes: Vec::new(),
+            },
+        }
+    }
+}
+
+/// Options are kept with the server, in one row.
+fn check_size(options: &UserOptions) -> Result<(), OptionsError> {
+    let size = serde_json::to_vec(options).map_or(usize::MAX, |json| json.len());
+    if size > OPTIONS_LIMIT {
+        let message = format!("The options are too long: {size} bytes of at most {OPTIONS_LIMIT}.");
+        return Err(OptionsError::new(message));
+    }
+    Ok(())
+}
+
+/// The OAuth client id of a server, which is also the name of its cookie: `jupyterhub-user-NAME`,
+/// and `jupyterhub-user-NAME~SERVER` for a named server.
+///
+/// Everything but unreserved characters is percent-encoded. `~` cannot stand in a user name, so no
+/// two servers share an id; JupyterHub joins with `-` here, where `a-b` and `b` of `a` would.
+fn client_id(server: &ServerId) -> String {
+    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
+    let user = utf8_percent_encode(server.user.as_str(), RESERVED);
+    if server.server.is_default() {
+        format!("jupyterhub-user-{user}")
+    } else {
+        format!("jupyterhub-user-{user}~{}", server.server)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use spawner_core::{ServerName, UserName};
+
+    use super::*;
+
+    #[test]
+    fn client_ids_are_the_contracts_and_never_collide() {
+        let id = |user, server| {
+            client_id(&ServerId::new(
+                UserName::new(user).unwrap(),
+                ServerName::new(server).unwrap(),
+            ))
+        };
+        assert_eq!(id("tee", ""), "jupyterhub-user-tee");
+        assert_eq!(id("a@b", ""), "jupyterhub-user-a%40b");
+        assert_ne!(id("a", "b"), id("a-b", ""));
+        assert_eq!(id("a", "b"), "jupyterhub-user-a~b");
+    }
+}

@@ -1,0 +1,133 @@
+//! A stop, and the deletion of what was stopped.
+
+use std::time::Duration;
+
+use spawner_core::{ServerId, SpawnError, StopMode};
+use tokio::sync::oneshot;
+
+use super::fleet::Servers;
+use crate::store::{StoreError, User};
+
+/// How a stop stands when its caller's patience ends, or before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// Nothing is left.
+    Done,
+    /// It is still going on.
+    Pending,
+}
+
+/// Why a server was not stopped.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StopRefused {
+    /// It could not be ended yet; the hub keeps trying.
+    #[error(transparent)]
+    Failed(#[from] SpawnError),
+    /// The books could not be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the hub is shutting down")]
+    ShuttingDown,
+}
+
+impl Servers {
+    /// Stops a server, or cancels its start, and waits for that, at most `patience`. The stop goes
+    /// on when the caller leaves. Fine when nothing runs.
+    pub(crate) async fn stop(
+        &self,
+        server: &ServerId,
+        mode: StopMode,
+        patience: Duration,
+    ) -> Result<Stopped, StopRefused> {
+        let Some(handle) = self.existing(server) else {
+            return Ok(Stopped::Done);
+        };
+        let (done, result) = oneshot::channel();
+        self.inner.tasks.spawn_until_stop("stop", async move {
+            let _ = done.send(handle.stop(mode).await);
+        });
+        match tokio::time::timeout(patience, result).await {
+            Err(_elapsed) => Ok(Stopped::Pending),
+            Ok(Ok(Ok(()))) => Ok(Stopped::Done),
+            Ok(Ok(Err(error))) => Err(error.into()),
+            Ok(Err(_)) => Err(StopRefused::ShuttingDown),
+        }
+    }
+
+    /// Stops a named server and removes it, and waits for that, at most `patience`. It goes on when
+    /// the caller leaves.
+    pub(crate) async fn stop_and_remove(
+        &self,
+        server: &ServerId,
+        patience: Duration,
+    ) -> Result<Stopped, StopRefused> {
+        let (servers, id) = (self.clone(), server.clone());
+        let (done, result) = oneshot::channel();
+        self.inner.tasks.spawn_until_stop("remove", async move {
+            let stopped = servers.stop(&id, StopMode::Graceful, Duration::MAX).await;
+            let removed = match stopped {
+                Ok(_) => servers.remove(&id).await.map_err(StopRefused::from),
+                Err(error) => Err(error),
+            };
+            let _ = done.send(removed);
+        });
+        match tokio::time::timeout(patience, result).await {
+            Err(_elapsed) => Ok(Stopped::Pending),
+            Ok(Ok(removed)) => removed.map(|()| Stopped::Done),
+            Ok(Err(_)) => Err(StopRefused::ShuttingDown),
+        }
+    }
+
+    /// Removes a named server that is stopped.
+    pub(crate) async fn remove(&self, server: &ServerId) -> Result<(), StoreError> {
+        if let Some(row) = self.inner.store.servers().find(server) {
+            self.inner.store.servers().remove(row.id).await?;
+        }
+        self.forget(server);
+        Ok(())
+    }
+
+    /// Stops all servers of a user and deletes the user, if that comes to an end within `patience`.
+    pub(crate) async fn delete_user(
+        &self,
+        user: &User,
+        patience: Duration,
+    ) -> Result<Stopped, StopRefused> {
+        let rows = self.inner.store.servers().of(user.id);
+        let ids = rows
+            .iter()
+            .map(|row| ServerId::new(user.name.clone(), row.name.clone()));
+        let ids: Vec<ServerId> = ids.collect();
+        let stops = ids
+            .iter()
+            .map(|server| self.stop(server, StopMode::Graceful, patience));
+        for stopped in futures_util::future::join_all(stops).await {
+            if stopped? == Stopped::Pending {
+                return Ok(Stopped::Pending);
+            }
+        }
+        self.inner.store.users().delete(user.id).await?;
+        for server in &ids {
+            self.forget(server);
+        }
+        self.inner
+            .metrics
+            .total_users
+            .set(count(self.inner.store.users().count()));
+        Ok(Stopped::Done)
+    }
+
+    /// Stops everything, for a hub that is configured to take its servers with it.
+    pub(crate) async fn stop_all(&self, patience: Duration) {
+        let active = self.all_active();
+        let stops = active
+            .iter()
+            .map(|server| self.stop(server, StopMode::Graceful, patience));
+        futures_util::future::join_all(stops).await;
+    }
+}
+
+/// A count as a gauge takes it.
+pub(super) fn count(many: usize) -> i64 {
+    i64::try_from(many).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,423 @@
+//! Servers over an empty store, with a spawner whose servers live in this process.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde_json::json;
+use spawner_core::{
+    Ending, Endpoint, ExitStatus, HubUrls, Launch, Outcome, PollStatus, ServerId, ServerName,
+    SpawnError, SpawnErrorKind, Spawner, SpawnerConfig, SpawnerState, StateError, StopMode,
+    UserName, UserOptions,
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use super::*;
+use crate::metrics::Metrics;
+use crate::store::{Digest, Stage, Store, User};
+use crate::tasks::Tasks;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where the pretend servers live, so that they outlive a pretend hub.
+#[derive(Debug, Default)]
+struct World {
+    alive: Mutex<HashMap<u64, (AbortHandle, Endpoint)>>,
+    ended: Notify,
+    made: AtomicUsize,
+    tokens: Mutex<Vec<String>>,
+}
+
+impl World {
+    fn end_all(&self) {
+        for (_, (task, _)) in self.alive.lock().unwrap().drain() {
+            task.abort();
+        }
+        self.ended.notify_waiters();
+    }
+    fn count(&self) -> usize {
+        self.alive.lock().unwrap().len()
+    }
+}
+
+#[derive(Debug)]
+struct Pretend {
+    world: Arc<World>,
+    tasks: Tasks,
+    config: SpawnerConfig,
+    id: Option<u64>,
+}
+
+/// Answers every request with an empty 200.
+async fn answer(listener: TcpListener) {
+    while let Ok((mut stream, _)) = listener.accept().await {
+        let mut head = [0; 1024];
+        let _ = stream.read(&mut head).await;
+        let _ = stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+            .await;
+    }
+}
+
+#[async_trait]
+impl Spawner for Pretend {
+    fn config(&self) -> &SpawnerConfig {
+        &self.config
+    }
+    async fn start(&mut self, launch: Launch) -> Result<Endpoint, SpawnError> {
+        if launch.ctx.options.get("fail").is_some() {
+            return Err(SpawnError::new(
+                SpawnErrorKind::NotFound,
+                "There is no such thing.",
+            ));
+        }
+        if launch.ctx.options.get("hang").is_some() {
+            launch.cancelled().await;
+            return Err(SpawnError::cancelled());
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let endpoint = Endpoint::Tcp {
+            host: "127.0.0.1".into(),
+            port,
+        };
+        let id = self.world.made.fetch_add(1, Ordering::Relaxed) as u64 + 1;
+        self.world
+            .tokens
+            .lock()
+            .unwrap()
+            .push(launch.ctx.token.expose().to_owned());
+        let (sender, handle) = tokio::sync::oneshot::channel();
+        self.tasks.spawn("pretend", async move {
+            let mut set = tokio::task::JoinSet::new();
+            let _ = sender.send(set.spawn(answer(listener)));
+            set.join_next().await;
+        });
+        let entry = (handle.await.unwrap(), endpoint.clone());
+        self.world.alive.lock().unwrap().insert(id, entry);
+        self.id = Some(id);
+        launch.checkpoint(&self.get_state()).await?;
+        Ok(endpoint)
+    }
+    async fn stop(&mut self, _: StopMode) -> Result<(), SpawnError> {
+        if let Some((task, _)) = self
+            .id
+            .and_then(|id| self.world.alive.lock().unwrap().remove(&id))
+        {
+            task.abort();
+        }
+        Ok(())
+    }
+    async fn poll(&mut self) -> Result<PollStatus, SpawnError> {
+        let alive = self
+            .id
+            .is_some_and(|id| self.world.alive.lock().unwrap().contains_key(&id));
+        Ok(if alive {
+            PollStatus::Running
+        } else {
+            PollStatus::Exited(ExitStatus::Unknown)
+        })
+    }
+    async fn exited(&mut self) -> ExitStatus {
+        loop {
+            let world = Arc::clone(&self.world);
+            let ended = world.ended.notified();
+            if let Ok(PollStatus::Exited(status)) = self.poll().await {
+                return status;
+            }
+            ended.await;
+        }
+    }
+    fn get_state(&self) -> SpawnerState {
+        SpawnerState {
+            version: 1,
+            data: serde_json::Map::from_iter([("id".into(), json!(self.id))]),
+        }
+    }
+    fn load_state(&mut self, state: &SpawnerState) -> Result<(), StateError> {
+        self.id = state.data.get("id").and_then(serde_json::Value::as_u64);
+        Ok(())
+    }
+    fn clear_state(&mut self) {
+        self.id = None;
+    }
+}
+
+/// A pretend hub over a store and a world that outlive it.
+struct Bench {
+    store: Store,
+    world: Arc<World>,
+    tasks: Tasks,
+    servers: Servers,
+    routes: Arc<Routes>,
+    ends: Arc<AtomicUsize>,
+}
+
+fn bench(store: &Store, world: &Arc<World>, limits: Limits) -> Bench {
+    let (tasks, routes) = (Tasks::default(), Arc::new(Routes::new("/")));
+    let ends = Arc::new(AtomicUsize::new(0));
+    let (counter, spawned) = (Arc::clone(&ends), tasks.clone());
+    let in_world = Arc::clone(world);
+    let servers = Servers::new(Setup {
+        store: store.clone(),
+        factory: Arc::new(move |_: &ServerId| Pretend {
+            world: Arc::clone(&in_world),
+            tasks: spawned.clone(),
+            config: SpawnerConfig::default(),
+            id: None,
+        }),
+        tasks: tasks.clone(),
+        metrics: Metrics::new(store.counters()),
+        routes: Arc::clone(&routes),
+        urls: HubUrls {
+            base_url: "/".into(),
+            api_url: "http://127.0.0.1:1/hub/api".into(),
+            host: String::new(),
+            public_url: None,
+        },
+        token_scopes: vec!["access:servers!server".into()],
+        limits,
+        named_servers_per_user: 1,
+        on_end: vec![Arc::new(move |_, _: Arc<Outcome>| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async { Ok(()) })
+        })],
+    });
+    Bench {
+        store: store.clone(),
+        world: Arc::clone(world),
+        tasks,
+        servers,
+        routes,
+        ends,
+    }
+}
+
+async fn fresh() -> (Bench, Arc<User>) {
+    let store = Store::open_in_memory().unwrap();
+    let names = vec![UserName::new("ann").unwrap()];
+    let user = store
+        .users()
+        .create(names, false, Timestamp::now())
+        .await
+        .unwrap()
+        .remove(0);
+    (
+        bench(&store, &Arc::new(World::default()), Limits::new(0, 0)),
+        user,
+    )
+}
+
+fn server(name: &str) -> ServerId {
+    ServerId::new(
+        UserName::new("ann").unwrap(),
+        ServerName::new(name).unwrap(),
+    )
+}
+
+fn options(name: &str) -> UserOptions {
+    UserOptions([(name.to_owned(), true.into())].into_iter().collect())
+}
+
+impl Bench {
+    async fn start(&self, user: &User, name: &str) -> Result<Begun, StartRefused> {
+        self.servers
+            .start(user, &server(name), None, PATIENCE)
+            .await
+    }
+    fn stage(&self, name: &str) -> Stage {
+        self.store.servers().find(&server(name)).unwrap().stage
+    }
+}
+
+#[tokio::test]
+async fn a_start_and_a_stop_keep_row_route_and_token_together() {
+    let (bench, user) = fresh().await;
+    assert!(matches!(bench.start(&user, "").await, Ok(Begun::Ready)));
+    assert_eq!(bench.servers.look(&server("")).place, Place::Ready);
+    assert_eq!(bench.stage(""), Stage::Running);
+    assert!(bench.routes.get(&server("")).is_some());
+    let token = Digest::of(&bench.world.tokens.lock().unwrap()[0]);
+    assert!(
+        bench
+            .store
+            .tokens()
+            .find(&token, Timestamp::now())
+            .is_some()
+    );
+    let client = bench.store.clients().find("jupyterhub-user-ann").unwrap();
+    assert_eq!(client.redirect_uri, "/user/ann/oauth_callback");
+    assert!(matches!(
+        bench.start(&user, "").await,
+        Err(StartRefused::Running(_))
+    ));
+
+    let stopped = bench
+        .servers
+        .stop(&server(""), StopMode::Graceful, PATIENCE)
+        .await;
+    assert_eq!(stopped.unwrap(), Stopped::Done);
+    assert_eq!((bench.stage(""), bench.world.count()), (Stage::Stopped, 0));
+    assert!(bench.routes.get(&server("")).is_none());
+    assert!(
+        bench
+            .store
+            .tokens()
+            .find(&token, Timestamp::now())
+            .is_none()
+    );
+    assert!(bench.store.clients().find("jupyterhub-user-ann").is_none());
+    assert_eq!(bench.ends.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn an_end_takes_the_route_and_calls_back_once() {
+    let (bench, user) = fresh().await;
+    bench.start(&user, "").await.unwrap();
+    bench.world.end_all();
+    let place = bench
+        .servers
+        .changed(&server(""), Place::Ready, PATIENCE)
+        .await;
+    assert_ne!(place, Place::Ready);
+    // A stop waits for the owner task, which runs the callbacks first.
+    bench
+        .servers
+        .stop(&server(""), StopMode::Graceful, PATIENCE)
+        .await
+        .unwrap();
+    assert!(bench.routes.get(&server("")).is_none());
+    assert_eq!(bench.ends.load(Ordering::Relaxed), 1);
+    let failure = bench
+        .store
+        .servers()
+        .find(&server(""))
+        .unwrap()
+        .last_failure
+        .clone()
+        .unwrap();
+    let outcome: Outcome = serde_json::from_value(failure).unwrap();
+    assert!(matches!(outcome.ending, Ending::Exited(_)));
+    assert!(
+        matches!(bench.start(&user, "").await, Ok(Begun::Ready)),
+        "it can be started again"
+    );
+}
+
+#[tokio::test]
+async fn a_failed_start_is_remembered_until_the_next() {
+    let (bench, user) = fresh().await;
+    let begun = bench
+        .servers
+        .start(&user, &server(""), Some(options("fail")), PATIENCE)
+        .await
+        .unwrap();
+    let Begun::Failed(outcome) = begun else {
+        panic!("{begun:?}")
+    };
+    assert!(matches!(&outcome.ending, Ending::Failed(f) if f.message == "There is no such thing."));
+    assert!(
+        bench
+            .store
+            .servers()
+            .find(&server(""))
+            .unwrap()
+            .last_failure
+            .is_some()
+    );
+    assert_eq!(bench.stage(""), Stage::Stopped);
+    // The options of the last start are taken again.
+    assert!(matches!(bench.start(&user, "").await, Ok(Begun::Failed(_))));
+    let none = Some(UserOptions::default());
+    let begun = bench
+        .servers
+        .start(&user, &server(""), none, PATIENCE)
+        .await;
+    assert!(matches!(begun, Ok(Begun::Ready)));
+    assert!(
+        bench
+            .store
+            .servers()
+            .find(&server(""))
+            .unwrap()
+            .last_failure
+            .is_none()
+    );
+}
+
+#[tokio::test]
+async fn two_starts_are_one_and_a_stop_cancels_it() {
+    let (bench, user) = fresh().await;
+    let patience = Duration::ZERO;
+    let first = bench
+        .servers
+        .start(&user, &server(""), Some(options("hang")), patience)
+        .await;
+    assert!(matches!(first, Ok(Begun::Pending)));
+    bench
+        .servers
+        .changed(&server(""), Place::Stopped, PATIENCE)
+        .await;
+    assert!(matches!(bench.start(&user, "").await, Ok(Begun::Pending)));
+    let stopped = bench
+        .servers
+        .stop(&server(""), StopMode::Now, PATIENCE)
+        .await;
+    assert_eq!(stopped.unwrap(), Stopped::Done);
+    assert_eq!((bench.stage(""), bench.world.count()), (Stage::Stopped, 0));
+}
+
+#[tokio::test]
+async fn limits_refuse_and_names_are_counted() {
+    let (bench_, user) = fresh().await;
+    let bench = bench(&bench_.store, &bench_.world, Limits::new(0, 2));
+    assert!(matches!(bench.start(&user, "").await, Ok(Begun::Ready)));
+    assert!(matches!(bench.start(&user, "one").await, Ok(Begun::Ready)));
+    assert!(matches!(
+        bench.start(&user, "two").await,
+        Err(StartRefused::NamedServers(1))
+    ));
+    bench
+        .servers
+        .stop(&server("one"), StopMode::Now, PATIENCE)
+        .await
+        .unwrap();
+    bench.servers.remove(&server("one")).await.unwrap();
+    assert!(matches!(bench.start(&user, "two").await, Ok(Begun::Ready)));
+    let other = vec![UserName::new("bob").unwrap()];
+    let bob = bench
+        .store
+        .users()
+        .create(other, false, Timestamp::now())
+        .await
+        .unwrap()
+        .remove(0);
+    let bobs = ServerId::default_of(bob.name.clone());
+    let refused = bench.servers.start(&bob, &bobs, None, PATIENCE).await;
+    assert!(matches!(refused, Err(StartRefused::Full(2))));
+}
+
+#[tokio::test]
+async fn the_next_hub_takes_up_what_runs() {
+    let (first, user) = fresh().await;
+    first.start(&user, "").await.unwrap();
+    let endpoint = first.routes.get(&server("")).unwrap();
+
+    let next = bench(&first.store, &first.world, Limits::new(0, 0));
+    next.servers.recover(PATIENCE).await;
+    assert_eq!(next.servers.look(&server("")).place, Place::Ready);
+    assert_eq!(next.routes.get(&server("")), Some(endpoint));
+    assert_eq!(next.world.count(), 1, "nothing was started or ended");
+
+    let stopped = next.servers.delete_user(&user, PATIENCE).await;
+    assert_eq!(stopped.unwrap(), Stopped::Done);
+    assert_eq!(next.world.count(), 0);
+    assert!(next.store.users().by_name(&user.name).is_none());
+    assert_eq!(next.tasks.stop(PATIENCE).await, 0);
+}
