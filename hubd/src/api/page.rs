@@ -1,0 +1,133 @@
+//! Long lists, a page at a time.
+//!
+//! A client that sends `Accept: application/jupyterhub-pagination+json` gets
+//! `{"items": [...], "_pagination": {...}}`; all others get the bare list, cut at the most that one
+//! reply holds.
+
+use axum::Json;
+use axum::extract::{FromRequestParts, OriginalUri};
+use axum::response::{IntoResponse, Response};
+use http::header::ACCEPT;
+use http::request::Parts;
+use serde::Serialize;
+
+use super::error::ApiError;
+use super::query::Query;
+use crate::app::client_of;
+use crate::proxy::Scheme;
+
+const PAGINATION: &str = "application/jupyterhub-pagination+json";
+/// How many entries a page has by default.
+const LIMIT: usize = 50;
+/// How many entries a reply has at most.
+const LIMIT_MAX: usize = 200;
+
+/// Which part of a list is asked for, and in which form.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) offset: usize,
+    pub(super) limit: usize,
+    /// Where the next page is asked for, without its query; `None` for a bare list.
+    next: Option<String>,
+    query: Query,
+}
+
+#[derive(Serialize)]
+struct Items<T> {
+    items: Vec<T>,
+    #[serde(rename = "_pagination")]
+    pagination: Pagination,
+}
+
+#[derive(Serialize)]
+struct Pagination {
+    offset: usize,
+    limit: usize,
+    total: usize,
+    next: Option<Next>,
+}
+
+#[derive(Serialize)]
+struct Next {
+    offset: usize,
+    limit: usize,
+    url: String,
+}
+
+impl Page {
+    /// What else the query says.
+    pub(super) fn query(&self) -> &Query {
+        &self.query
+    }
+
+    /// The answer with this page of a list of `total` entries.
+    pub(super) fn reply<T: Serialize>(self, items: Vec<T>, total: usize) -> Response {
+        let Some(url) = self.next else {
+            return Json(items).into_response();
+        };
+        let (offset, limit) = (self.offset, self.limit);
+        let after = offset.saturating_add(limit);
+        let next = (after < total).then(|| {
+            let fields = [("offset", after.to_string()), ("limit", limit.to_string())];
+            Next {
+                offset: after,
+                limit,
+                url: format!("{url}?{}", self.query.with(&fields)),
+            }
+        });
+        let pagination = Pagination {
+            offset,
+            limit,
+            total,
+            next,
+        };
+        Json(Items { items, pagination }).into_response()
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Page {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let query = Query::from_request_parts(parts, state).await?;
+        let paginated = wants_pagination(parts);
+        let offset = query.number("offset")?.unwrap_or(0);
+        let offset = usize::try_from(offset)
+            .map_err(|_| ApiError::bad_request("offset must not be negative."))?;
+        let limit = match query.number("limit")? {
+            None if paginated => LIMIT,
+            None => LIMIT_MAX,
+            // Negative is less than one.
+            Some(limit) => usize::try_from(limit).unwrap_or(0).clamp(1, LIMIT_MAX),
+        };
+        Ok(Self {
+            offset,
+            limit,
+            next: paginated.then(|| address(parts)),
+            query,
+        })
+    }
+}
+
+fn wants_pagination(parts: &Parts) -> bool {
+    let accepted = parts.headers.get_all(ACCEPT).iter();
+    accepted
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split([',', ';']))
+        .any(|kind| kind.trim().eq_ignore_ascii_case(PAGINATION))
+}
+
+/// The address of the request as its client knows it, without the query.
+fn address(parts: &Parts) -> String {
+    let original = parts.extensions.get::<OriginalUri>();
+    let path = original.map_or(&parts.uri, |uri| &uri.0).path();
+    let client = client_of(parts);
+    if client.host.is_empty() {
+        return path.to_owned();
+    }
+    let scheme = match client.scheme {
+        Scheme::Http => "http",
+        Scheme::Https => "https",
+    };
+    format!("{scheme}://{}{path}", client.host)
+}

@@ -1,0 +1,88 @@
+//! What everybody may ask: the version, whether the hub lives. And the metrics.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE};
+use serde_json::json;
+
+use super::access::require;
+use super::caller::ApiCaller;
+use super::error::ApiError;
+use crate::app::{AppState, VERSION};
+use crate::metrics;
+use crate::scopes::{ScopeName, Target};
+
+/// `GET {api}` and `GET {api}/`: the version, also for pages of other sites. A single-user server
+/// asks before it listens.
+pub(super) async fn version() -> Response {
+    let any_origin = [(ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
+    (any_origin, Json(json!({ "version": VERSION }))).into_response()
+}
+
+/// `GET {api}/health` and `GET {base}hub/health`: 200 while the hub serves.
+pub(crate) async fn health() {}
+
+/// `GET {api}/metrics` and `GET {base}hub/metrics`.
+pub(crate) async fn metrics(
+    State(app): State<AppState>,
+    caller: ApiCaller,
+) -> Result<Response, ApiError> {
+    require(
+        caller.rights(),
+        &[ScopeName::ReadMetrics],
+        Target::Everything,
+    )?;
+    let users = i64::try_from(app.store.users().count()).unwrap_or(i64::MAX);
+    app.metrics.total_users.set(users);
+    let text = app
+        .metrics
+        .encode()
+        .map_err(|error| ApiError::internal(&error))?;
+    Ok(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use serde_json::json;
+
+    use crate::api::testing::Hub;
+    use crate::app::VERSION;
+
+    #[tokio::test]
+    async fn everybody_may_ask_for_the_version() {
+        let hub = Hub::new().await;
+        for path in ["", "/"] {
+            let reply = hub.get(path).send().await;
+            assert_eq!(reply.status, StatusCode::OK, "{path:?}");
+            assert_eq!(reply.json, json!({ "version": VERSION }));
+            assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
+            assert_eq!(reply.header("content-type"), Some("application/json"));
+            let head = hub.request("HEAD", path).send().await;
+            assert_eq!((head.status, head.text.as_str()), (StatusCode::OK, ""));
+        }
+        let health = hub.get("/health").send().await;
+        assert_eq!((health.status, health.text.as_str()), (StatusCode::OK, ""));
+        let user = hub.get("/user").admin().send().await;
+        assert_eq!(user.header("access-control-allow-origin"), None);
+    }
+
+    #[tokio::test]
+    async fn metrics_need_their_scope() {
+        let hub = Hub::new().await;
+        let path = "/metrics";
+        let stranger = hub.get(path).send().await;
+        let alice = hub.get(path).user("alice").send().await;
+        assert_eq!(stranger.status, StatusCode::FORBIDDEN);
+        assert_eq!(alice.status, StatusCode::FORBIDDEN);
+        assert!(alice.message().contains("the scope read:metrics"));
+        let reply = hub.get(path).admin().send().await;
+        assert_eq!(reply.status, StatusCode::OK);
+        assert!(
+            reply.text.contains("jupyterhub_total_users 3\n"),
+            "{}",
+            reply.text
+        );
+    }
+}

@@ -1,0 +1,403 @@
+//! `{api}/users/NAME/server` and `{api}/users/NAME/servers/SERVER`: look, start, stop.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use serde::Deserialize;
+use spawner_core::StopMode;
+
+use super::access::{self, Reached};
+use super::body;
+use super::caller::ApiCaller;
+use super::error::ApiError;
+use super::failure::{failed_start, refused_start, refused_stop};
+use super::path::{OneServer, Segments};
+use super::server_model::ServerModel;
+use super::start_body::StartBody;
+use crate::app::{App, AppState};
+use crate::scopes::ScopeName;
+use crate::servers::{Begun, Place, Stopped};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StopBody {
+    #[serde(default)]
+    remove: bool,
+}
+
+pub(super) async fn get(
+    State(app): State<AppState>,
+    caller: ApiCaller,
+    Segments(path): Segments<OneServer>,
+) -> Result<Response, ApiError> {
+    let reached = reach(&app, &caller, ScopeName::ReadServers, &path)?;
+    let Reached { id, row, .. } = there(reached)?;
+    let groups = app.directory.groups_of(&id.user);
+    let place = app.servers.look(&id).place;
+    let model = ServerModel::new(&app, caller.rights(), id, &groups, row, place);
+    Ok(Json(model).into_response())
+}
+
+/// Starts the server: 201 if it is ready in time, 202 if it is still being started.
+pub(super) async fn start(
+    State(app): State<AppState>,
+    caller: ApiCaller,
+    Segments(path): Segments<OneServer>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let Reached { user, id, .. } = reach(&app, &caller, ScopeName::StartServers, &path)?;
+    let body = body::optional(request).await?;
+    let body = body.map(StartBody::read).transpose()?.unwrap_or_default();
+    if let Some(display_name) = body.display_name
+        && app.servers.look(&id).place == Place::Stopped
+    {
+        app.servers.check_named(&user, &id).map_err(refused_start)?;
+        app.store
+            .servers()
+            .ensure(user.id, id.server.clone(), Some(display_name))
+            .await?;
+    }
+    let begun = app
+        .servers
+        .start(&user, &id, body.options, app.slow_spawn_timeout)
+        .await
+        .map_err(refused_start)?;
+    match begun {
+        Begun::Ready => Ok(empty(StatusCode::CREATED)),
+        Begun::Pending => Ok(empty(StatusCode::ACCEPTED)),
+        Begun::Failed(outcome) => Err(failed_start(&id, &outcome)),
+    }
+}
+
+/// Stops the server: 204 if nothing is left of it in time, 202 if it is still being stopped. A
+/// named server can be removed as well.
+pub(super) async fn stop(
+    State(app): State<AppState>,
+    caller: ApiCaller,
+    Segments(path): Segments<OneServer>,
+    request: Request,
+) -> Result<StatusCode, ApiError> {
+    let reached = reach(&app, &caller, ScopeName::DeleteServers, &path)?;
+    let Reached { id, .. } = there(reached)?;
+    let body: Option<StopBody> = body::optional(request).await?;
+    let remove = body.unwrap_or_default().remove;
+    if remove && id.server.is_default() {
+        return Err(ApiError::bad_request(
+            "The default server cannot be removed, only stopped.",
+        ));
+    }
+    let patience = app.slow_stop_timeout;
+    let stopped = if remove {
+        app.servers.stop_and_remove(&id, patience).await
+    } else {
+        app.servers.stop(&id, StopMode::Graceful, patience).await
+    };
+    Ok(match stopped.map_err(|error| refused_stop(&id, error))? {
+        Stopped::Done => StatusCode::NO_CONTENT,
+        Stopped::Pending => StatusCode::ACCEPTED,
+    })
+}
+
+/// The server that a path names, for a holder of `scope`.
+pub(super) fn reach(
+    app: &App,
+    caller: &ApiCaller,
+    scope: ScopeName,
+    path: &OneServer,
+) -> Result<Reached, ApiError> {
+    access::server(app, caller.rights(), scope, &path.user, &path.server)
+}
+
+/// A server that is there: every user has the default one, named ones were made.
+pub(super) fn there(reached: Reached) -> Result<Reached, ApiError> {
+    if reached.row.is_none() && !reached.id.server.is_default() {
+        return Err(ApiError::not_found());
+    }
+    Ok(reached)
+}
+
+fn empty(status: StatusCode) -> Response {
+    (status, [(CONTENT_TYPE, "text/plain")]).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::testing::{Hub, Script, token_of};
+
+    const PATH: &str = "/users/alice/server";
+
+    #[tokio::test]
+    async fn a_server_comes_and_goes() {
+        let hub = Hub::new().await;
+        let started = hub.post(PATH).user("alice").send().await;
+        assert_eq!(started.status, StatusCode::CREATED);
+        assert_eq!(started.text, "");
+        assert_eq!(started.header("content-type"), Some("text/plain"));
+        let again = hub.post(PATH).user("alice").send().await;
+        assert_eq!(again.status, StatusCode::BAD_REQUEST);
+        assert_eq!(again.message(), "alice is already running");
+        let stopped = hub.delete(PATH).user("alice").send().await;
+        assert_eq!(
+            (stopped.status, stopped.text.as_str()),
+            (StatusCode::NO_CONTENT, "")
+        );
+        let idle = hub.delete(PATH).user("alice").send().await;
+        assert_eq!(idle.status, StatusCode::NO_CONTENT);
+        assert!(!hub.world.is_alive());
+    }
+
+    #[tokio::test]
+    async fn its_model_is_there_in_every_state() {
+        let hub = Hub::impatient().await;
+        let look = async || hub.get(PATH).user("alice").send().await.json;
+        let stopped = json!({
+            "name": "",
+            "display_name": "",
+            "full_name": "alice/",
+            "last_activity": null,
+            "started": null,
+            "pending": null,
+            "ready": false,
+            "stopped": true,
+            "url": "/user/alice/",
+            "user_options": null,
+            "progress_url": "/hub/api/users/alice/server/progress",
+            "full_url": null,
+            "full_progress_url": null,
+        });
+        assert_eq!(look().await, stopped);
+        hub.world.play(Script::Waits);
+        let options = json!({"size": "small"});
+        let pending = hub.post(PATH).user("alice").json(&options).send().await;
+        assert_eq!(pending.status, StatusCode::ACCEPTED);
+        hub.settled("alice", Place::Stopped).await;
+        let starting = look().await;
+        assert_eq!(starting["pending"], "spawn");
+        assert_eq!(starting["stopped"], false);
+        let joined = hub.post(PATH).user("alice").send().await;
+        assert_eq!(joined.status, StatusCode::ACCEPTED, "a second one at once");
+        hub.world.release();
+        hub.settled("alice", Place::Starting).await;
+        let ready = look().await;
+        assert_eq!(ready["ready"], true);
+        assert!(ready["started"].is_string());
+        assert_eq!(ready["user_options"], options);
+        hub.world.play(Script::StopWaits);
+        let slow = hub.delete(PATH).user("alice").send().await;
+        assert_eq!(slow.status, StatusCode::ACCEPTED);
+        hub.settled("alice", Place::Ready).await;
+        assert_eq!(look().await["pending"], "stop");
+        let refused = hub.post(PATH).user("alice").send().await;
+        assert_eq!(refused.message(), "alice is pending stop");
+        let user = hub.get("/users/alice").user("alice").send().await;
+        assert_eq!(user.json["pending"], "stop");
+        assert_eq!(user.json["server"], json!(null));
+    }
+
+    #[tokio::test]
+    async fn failures_say_phase_exit_code_and_last_line() {
+        let hub = Hub::new().await;
+        for (script, status, message) in [
+            (
+                Script::Exits,
+                500,
+                "alice: The server ended before it answered: exit code 1. (phase waiting) \
+                 Last output: boom",
+            ),
+            (
+                Script::NotFound,
+                500,
+                "alice: There is no program \"lab\". (phase launching) Last output: boom",
+            ),
+            (
+                Script::Refused,
+                400,
+                "alice: There is no room for you. (phase launching) Last output: boom",
+            ),
+        ] {
+            hub.world.play(script);
+            let reply = hub.post(PATH).user("alice").send().await;
+            assert_eq!(reply.status.as_u16(), status, "{script:?}");
+            assert_eq!(reply.json, json!({"status": status, "message": message}));
+            let user = hub.get("/users/alice").user("alice").send().await;
+            assert_eq!(user.json["servers"], json!({}), "{script:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_start_that_is_cancelled_is_answered() {
+        let hub = Hub::new().await;
+        hub.world.play(Script::Waits);
+        let start = hub.post(PATH).user("alice").send();
+        let cancel = async {
+            hub.settled("alice", Place::Stopped).await;
+            hub.delete(PATH).user("alice").send().await
+        };
+        let (started, cancelled) = tokio::join!(start, cancel);
+        assert_eq!(cancelled.status, StatusCode::NO_CONTENT);
+        assert_eq!(started.status, StatusCode::CONFLICT);
+        assert_eq!(started.message(), "alice: The start was cancelled.");
+    }
+
+    #[tokio::test]
+    async fn a_stop_that_fails_says_why() {
+        let hub = Hub::new().await;
+        hub.start("alice").await;
+        hub.world.play(Script::StopFails);
+        let reply = hub.delete(PATH).user("alice").send().await;
+        assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(reply.message(), "alice: The server cannot be ended.");
+    }
+
+    #[tokio::test]
+    async fn named_servers() {
+        let hub = Hub::new().await;
+        let path = "/users/alice/servers/proj";
+        assert_eq!(
+            hub.get(path).user("alice").send().await.status,
+            StatusCode::NOT_FOUND
+        );
+        assert_eq!(
+            hub.delete(path).user("alice").send().await.status,
+            StatusCode::NOT_FOUND
+        );
+        let body = json!({"display_name": "My project"});
+        let started = hub.post(path).user("alice").json(&body).send().await;
+        assert_eq!(started.status, StatusCode::CREATED);
+        let again = hub.post(path).user("alice").send().await;
+        assert_eq!(again.message(), "alice:proj is already running");
+        let model = hub.get(path).user("alice").send().await.json;
+        assert_eq!(model["display_name"], "My project");
+        assert_eq!(model["full_name"], "alice/proj");
+        assert_eq!(model["url"], "/user/alice/proj/");
+        assert_eq!(
+            model["progress_url"],
+            "/hub/api/users/alice/servers/proj/progress"
+        );
+        let user = hub.get("/users/alice").user("alice").send().await.json;
+        assert_eq!(user["servers"], json!({ "proj": model }));
+        assert_eq!(user["server"], json!(null));
+        let second = hub
+            .post("/users/alice/servers/two")
+            .user("alice")
+            .json(&body);
+        let second = second.send().await;
+        assert_eq!(second.status, StatusCode::BAD_REQUEST);
+        assert_eq!(second.message(), "You can have at most 1 named servers.");
+        assert_eq!(
+            hub.get("/users/alice/servers/two")
+                .admin()
+                .send()
+                .await
+                .status,
+            404
+        );
+        let remove = json!({"remove": true});
+        let gone = hub.delete(path).user("alice").json(&remove).send().await;
+        assert_eq!(gone.status, StatusCode::NO_CONTENT);
+        assert_eq!(
+            hub.get(path).user("alice").send().await.status,
+            StatusCode::NOT_FOUND
+        );
+        let default = hub.delete(PATH).user("alice").json(&remove).send().await;
+        assert_eq!(default.status, StatusCode::BAD_REQUEST);
+        for body in [json!({"remove": 1}), json!({"purge": true}), json!([])] {
+            let reply = hub.delete(PATH).user("alice").json(&body).send().await;
+            assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_is_removed_also_if_nobody_waits_for_it() {
+        let hub = Hub::impatient().await;
+        hub.world.play(Script::StopWaits);
+        hub.start("alice:proj").await;
+        let path = "/users/alice/servers/proj";
+        let remove = json!({"remove": true});
+        let pending = hub.delete(path).user("alice").json(&remove).send().await;
+        assert_eq!(pending.status, StatusCode::ACCEPTED);
+        hub.world.release();
+        hub.settled("alice:proj", Place::Ready).await;
+        hub.settled("alice:proj", Place::Stopping).await;
+        while hub.get(path).user("alice").send().await.status == StatusCode::OK {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn names_of_servers() {
+        let hub = Hub::new().await;
+        let long = "a".repeat(300);
+        for name in [
+            "Bad_Name",
+            "..",
+            "a--b",
+            "2a",
+            "a%2Fb",
+            "%00",
+            "a%20b",
+            "%3Cscript%3E",
+            &long,
+        ] {
+            let path = format!("/users/alice/servers/{name}");
+            let start = hub.post(&path).user("alice").send().await;
+            assert_eq!(start.status, StatusCode::BAD_REQUEST, "{name}");
+            assert!(
+                start.message().starts_with("A server name"),
+                "{}",
+                start.message()
+            );
+            let bob = hub.post(&path).user("bob").send().await;
+            assert_eq!(bob.status, StatusCode::NOT_FOUND, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_may_do_what() {
+        let hub = Hub::new().await;
+        let start_one = hub.role_token(&["start:servers!server=alice/proj"]).await;
+        let read = hub.role_token(&["read:servers"]).await;
+        for (method, path, token, status) in [
+            ("POST", PATH, token_of("bob"), 404),
+            ("POST", "/users/nobody/server", token_of("bob"), 404),
+            ("POST", "/users/nobody/server", token_of("admin"), 404),
+            ("POST", "/users/../server", token_of("admin"), 404),
+            ("POST", "/users/%2e%2e/server", read.clone(), 403),
+            ("DELETE", PATH, token_of("bob"), 404),
+            ("GET", PATH, token_of("bob"), 404),
+            ("GET", PATH, read.clone(), 200),
+            ("POST", PATH, read.clone(), 403),
+            ("DELETE", PATH, read, 403),
+            ("POST", PATH, start_one.clone(), 404),
+            ("POST", "/users/alice/servers/proj", start_one.clone(), 201),
+            ("GET", "/users/alice/servers/proj", start_one, 403),
+            ("DELETE", PATH, "token-of-culler".to_owned(), 204),
+        ] {
+            let reply = hub.request(method, path).token(&token).send().await;
+            assert_eq!(reply.status.as_u16(), status, "{method} {path} {token}");
+        }
+    }
+
+    #[tokio::test]
+    async fn limits_are_429() {
+        let hub = Hub::impatient().await;
+        hub.world.play(Script::Waits);
+        for user in ["alice", "bob"] {
+            let reply = hub
+                .post(&format!("/users/{user}/server"))
+                .admin()
+                .send()
+                .await;
+            assert_eq!(reply.status, StatusCode::ACCEPTED);
+        }
+        let third = hub.post("/users/admin/server").admin().send().await;
+        assert_eq!(third.status, StatusCode::TOO_MANY_REQUESTS);
+        let pause: u64 = third.header("retry-after").unwrap().parse().unwrap();
+        assert!((30..=60).contains(&pause));
+    }
+}

@@ -1,0 +1,112 @@
+//! `/hub/home`: the visitor's server, and the one thing to do with it.
+
+use axum::response::Response;
+use http::StatusCode;
+use spawner_core::ServerId;
+
+use super::super::failure::Failure;
+use super::super::views::{HomeView, ServerState};
+use super::instead::Instead;
+use super::options::has_form;
+use super::over::last_outcome;
+use super::visit::Visit;
+use crate::servers::Place;
+
+/// Shows what is known; nobody is asked.
+pub(super) async fn show(visit: Visit) -> Result<Response, Instead> {
+    let member = visit.expect_member()?;
+    let (app, server) = (visit.app(), ServerId::default_of(member.user.name.clone()));
+    let state = match app.servers.look(&server).place {
+        Place::Stopped => ServerState::Stopped,
+        Place::Starting => ServerState::Starting,
+        Place::Ready => ServerState::Running,
+        Place::Stopping => ServerState::Stopping,
+        Place::Checking => ServerState::Checking,
+    };
+    let stopped = state == ServerState::Stopped;
+    let failure = match last_outcome(app, &server) {
+        Some(outcome) if stopped => Failure::of(&outcome),
+        _ => None,
+    };
+    let has_form = stopped && has_form(app, &server).await;
+    let view = HomeView {
+        server: visit.card(&server, has_form, None),
+        state,
+        failure,
+    };
+    visit.page(StatusCode::OK, &view)
+}
+
+#[cfg(test)]
+mod tests {
+    use spawner_core::{ExitStatus, OptionsForm};
+
+    use super::super::super::testing::{Act, Site};
+    use crate::servers::Place;
+
+    #[tokio::test]
+    async fn one_server_and_one_thing_to_do() {
+        let site = Site::new().await;
+        let reply = site.browser().get("/hub/home").await;
+        assert_eq!(reply.leads(), (302, "/hub/login?next=%2Fhub%2Fhome"));
+
+        let mut alice = site.logged_in("alice").await;
+        let home = alice.get("/hub/home").await;
+        assert_eq!(home.status, 200);
+        assert_eq!(home.texts(".button.primary"), ["Start My Server"]);
+        assert_eq!(home.texts(".state"), ["Stopped"]);
+
+        // The button works without a script.
+        let action = home.attributes("main form", "action");
+        assert_eq!(action, ["/hub/spawn/alice"]);
+        let reply = alice.post(&action[0], &[]).await;
+        assert_eq!(reply.leads(), (302, "/hub/spawn-pending/alice"));
+        assert_eq!(site.leaves("alice", Place::Starting).await, Place::Ready);
+        let home = alice.get("/hub/home").await;
+        assert_eq!(home.texts(".state"), ["Running"]);
+        assert_eq!(home.attributes(".button.primary", "href"), ["/user/alice/"]);
+        assert_eq!(home.attributes("main form", "action"), ["/hub/stop/alice"]);
+    }
+
+    #[tokio::test]
+    async fn with_a_form_the_button_leads_there() {
+        let site = Site::new().await;
+        site.direct(|script| script.form = OptionsForm::Html("<p>Choose.</p>".into()));
+        let home = site.logged_in("alice").await.get("/hub/home").await;
+        assert_eq!(home.attributes("#start", "href"), ["/hub/spawn/alice"]);
+    }
+
+    #[tokio::test]
+    async fn a_start_under_way_can_be_watched_and_ended() {
+        let site = Site::new().await;
+        site.direct(|script| script.act = Act::Hang);
+        let mut alice = site.logged_in("alice").await;
+        alice.post("/hub/spawn/alice", &[]).await;
+        let home = alice.get("/hub/home").await;
+        assert_eq!(home.texts(".state"), ["Starting"]);
+        let watch = home.attributes(".button.primary", "href");
+        assert_eq!(watch, ["/hub/spawn-pending/alice"]);
+        let action = home.attributes("main form", "action");
+        let reply = alice.post(&action[0], &[]).await;
+        assert_eq!(reply.leads(), (303, "/hub/home"));
+        site.leaves("alice", Place::Stopping).await;
+        let home = alice.get("/hub/home").await;
+        assert_eq!(home.texts(".state"), ["Stopped"]);
+        assert!(home.texts(".note").is_empty(), "nothing failed");
+    }
+
+    #[tokio::test]
+    async fn an_end_that_nobody_wanted_is_told() {
+        let site = Site::new().await;
+        let mut alice = site.logged_in("alice").await;
+        for (status, notes) in [(ExitStatus::Signal(9), 1), (ExitStatus::Code(0), 0)] {
+            site.start("alice", "").await;
+            site.end(status);
+            site.leaves("alice", Place::Ready).await;
+            site.leaves("alice", Place::Stopping).await;
+            let home = alice.get("/hub/home").await;
+            assert_eq!(home.texts(".state"), ["Stopped"]);
+            assert_eq!(home.texts(".note").len(), notes, "{status}");
+        }
+    }
+}

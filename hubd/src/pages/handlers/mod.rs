@@ -1,0 +1,116 @@
+//! One file for each page: from the request to the view that is rendered.
+//!
+//! ```text
+//! request --> Visit (who asks) --> handler --> view --> Visit::page --> HTML, XSRF cookie
+//!                                     |
+//!                                     \--> Instead (log in first, or an error) --\
+//!                                                                                 >-- frame --> reply
+//! unknown path, wrong method ----------------------------------> Instead --------/
+//! ```
+//!
+//! - A page is opened by the login cookie, never by a token; only [`user`] takes both.
+//! - What changes something checks the XSRF token first, before it knows whether there is such a
+//!   user or server.
+//! - Another user's server is *not found*, the same as one that does not exist.
+//! - Whatever a visitor sends, the answer is a page with a status below 500. What is above is
+//!   logged under the reference that the page shows.
+
+mod accept;
+mod aim;
+mod authorize;
+mod form;
+mod front;
+mod home;
+mod instead;
+mod login;
+mod login_link;
+mod logout;
+mod named;
+mod options;
+mod over;
+mod pending;
+mod spawn;
+mod start;
+mod stop;
+mod user;
+mod user_redirect;
+mod visit;
+
+#[cfg(test)]
+mod tests;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware;
+use axum::response::Response;
+use axum::routing::{get, post};
+use http::StatusCode;
+
+use self::instead::{Instead, frame};
+use super::assets;
+use super::state::PagesState;
+
+/// The pages, to be nested at `{base_url}hub/`, with its slash.
+pub(crate) fn router(state: PagesState) -> Router {
+    Router::new()
+        .route("/", get(front::show))
+        .route("/login", get(login::show).post(login::submit))
+        .route("/login-link/{secret}", get(login_link::open))
+        .route("/logout", get(logout::log_out))
+        .route("/home", get(home::show))
+        .route("/spawn", get(spawn::show).post(spawn::submit))
+        .route("/spawn/{user}", get(spawn::show).post(spawn::submit))
+        .route(
+            "/spawn/{user}/{server}",
+            get(spawn::show).post(spawn::submit),
+        )
+        .route("/spawn-pending/{user}", get(pending::show))
+        .route("/spawn-pending/{user}/{server}", get(pending::show))
+        .route("/stop/{user}", post(stop::submit))
+        .route("/stop/{user}/{server}", post(stop::submit))
+        .route(
+            "/user/{*rest}",
+            get(user::show)
+                .post(user::refuse)
+                .patch(user::refuse)
+                .delete(user::refuse),
+        )
+        .route("/user-redirect/", get(user_redirect::go))
+        .route("/user-redirect/{*rest}", get(user_redirect::go))
+        .fallback(not_found)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(state.clone(), frame))
+        .route("/static/{*name}", get(asset))
+        .with_state(state)
+}
+
+/// The pages of the OAuth provider, to be merged with what is nested at `{base_url}hub/api`.
+pub(crate) fn authorize_routes(state: PagesState) -> Router {
+    Router::new()
+        .route(
+            "/oauth2/authorize",
+            get(authorize::show).post(authorize::submit),
+        )
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(state.clone(), frame))
+        .with_state(state)
+}
+
+async fn not_found() -> Instead {
+    Instead::status(StatusCode::NOT_FOUND)
+}
+
+async fn wrong_method() -> Instead {
+    Instead::error(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "This address does not work that way. Go back and try again.",
+    )
+}
+
+/// A static file. Names are looked up as they were sent: none of ours needs escaping.
+async fn asset(request: Request) -> Response {
+    let uri = request.uri();
+    let name = uri.path().strip_prefix("/static/").unwrap_or_default();
+    let query = uri.query().unwrap_or_default();
+    assets::respond(name, query.strip_prefix("v="), request.headers())
+}

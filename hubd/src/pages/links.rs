@@ -1,0 +1,186 @@
+//! The hub's own addresses.
+//!
+//! ```text
+//! base_url    /jhub/
+//! hub         /jhub/hub/           pages, API, static files
+//! a server    /jhub/user/NAME/[SERVER/]
+//! ```
+//!
+//! [`Links`] makes them, as JupyterHub spells them. Addresses that a visitor brought (`next=...`)
+//! come in by [`LocalPath::parse`] instead.
+
+use spawner_core::ServerId;
+
+use crate::auth::local_path::LocalPath;
+
+/// Makes the hub's own addresses.
+#[derive(Debug, Clone)]
+pub(crate) struct Links {
+    base: LocalPath,
+}
+
+impl Links {
+    /// The addresses below `base`, the path of the hub's base URL.
+    pub(crate) fn new(base: LocalPath) -> Self {
+        Self { base }
+    }
+
+    /// The configured `base_url`.
+    pub(crate) fn base(&self) -> LocalPath {
+        self.base.clone()
+    }
+
+    /// What every address of the hub starts with.
+    pub(crate) fn hub(&self) -> LocalPath {
+        self.below_hub("")
+    }
+
+    /// The home page.
+    pub(crate) fn home(&self) -> LocalPath {
+        self.below_hub("home")
+    }
+
+    /// The login page, which leads on to `next`.
+    pub(crate) fn login(&self, next: Option<&LocalPath>) -> LocalPath {
+        with_next(self.below_hub("login"), next)
+    }
+
+    /// Where a visitor logs out.
+    pub(crate) fn logout(&self) -> LocalPath {
+        self.below_hub("logout")
+    }
+
+    /// Where `server` is started: by `GET` its options form, by `POST` the start itself.
+    pub(crate) fn spawn(&self, server: &ServerId, next: Option<&LocalPath>) -> LocalPath {
+        with_next(self.of_server("spawn", server), next)
+    }
+
+    /// Where the start of `server` is watched.
+    pub(crate) fn spawn_pending(&self, server: &ServerId, next: Option<&LocalPath>) -> LocalPath {
+        with_next(self.of_server("spawn-pending", server), next)
+    }
+
+    /// Where `server` is stopped, by `POST`; also ends a start.
+    pub(crate) fn stop(&self, server: &ServerId) -> LocalPath {
+        self.of_server("stop", server)
+    }
+
+    /// The server itself, its start page.
+    pub(crate) fn server(&self, server: &ServerId) -> LocalPath {
+        named(&self.base.join("user"), server).join("")
+    }
+
+    /// Where the one-time link with this secret logs in.
+    pub(crate) fn login_link(&self, secret: &str) -> LocalPath {
+        self.below_hub("login-link").join(secret)
+    }
+
+    /// The progress stream of `server`. The page adds `?_xsrf=`, because an event source cannot send
+    /// headers.
+    pub(crate) fn progress(&self, server: &ServerId) -> LocalPath {
+        let user = self
+            .below_hub("api")
+            .join("users")
+            .join(server.user.as_str());
+        let server = if server.server.is_default() {
+            user.join("server")
+        } else {
+            user.join("servers").join(server.server.as_str())
+        };
+        server.join("progress")
+    }
+
+    fn of_server(&self, page: &str, server: &ServerId) -> LocalPath {
+        named(&self.below_hub(page), server)
+    }
+
+    fn below_hub(&self, page: &str) -> LocalPath {
+        self.base.join("hub").join(page)
+    }
+}
+
+/// `path/NAME`, or `path/NAME/SERVER` for a named server.
+fn named(path: &LocalPath, server: &ServerId) -> LocalPath {
+    let path = path.join(server.user.as_str());
+    if server.server.is_default() {
+        path
+    } else {
+        path.join(server.server.as_str())
+    }
+}
+
+fn with_next(path: LocalPath, next: Option<&LocalPath>) -> LocalPath {
+    match next {
+        Some(next) => path.with_query([("next", next.as_str())]),
+        None => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use spawner_core::{ServerName, UserName};
+
+    use super::*;
+
+    fn links(base: &str) -> Links {
+        Links::new(LocalPath::root(base).unwrap())
+    }
+
+    fn server(user: &str, name: &str) -> ServerId {
+        ServerId::new(UserName::new(user).unwrap(), ServerName::new(name).unwrap())
+    }
+
+    #[test]
+    fn addresses_are_jupyterhubs() {
+        let links = links("/");
+        let (mine, named) = (server("tee", ""), server("a+b@c", "proj"));
+        let next = LocalPath::root("/hub/user/tee/").unwrap();
+        for (path, expected) in [
+            (links.base(), "/"),
+            (links.hub(), "/hub/"),
+            (links.home(), "/hub/home"),
+            (links.login(None), "/hub/login"),
+            (
+                links.login(Some(&next)),
+                "/hub/login?next=%2Fhub%2Fuser%2Ftee%2F",
+            ),
+            (links.logout(), "/hub/logout"),
+            (links.spawn(&mine, None), "/hub/spawn/tee"),
+            (
+                links.spawn(&named, Some(&next)),
+                "/hub/spawn/a%2Bb@c/proj?next=%2Fhub%2Fuser%2Ftee%2F",
+            ),
+            (
+                links.spawn_pending(&named, None),
+                "/hub/spawn-pending/a%2Bb@c/proj",
+            ),
+            (links.stop(&mine), "/hub/stop/tee"),
+            (links.login_link("a_B-1"), "/hub/login-link/a_B-1"),
+            (links.server(&mine), "/user/tee/"),
+            (links.server(&named), "/user/a%2Bb@c/proj/"),
+            (links.progress(&mine), "/hub/api/users/tee/server/progress"),
+            (
+                links.progress(&named),
+                "/hub/api/users/a%2Bb@c/servers/proj/progress",
+            ),
+        ] {
+            assert_eq!(path.as_str(), expected);
+            assert_eq!(LocalPath::parse(expected, "ours", "/"), Ok(path));
+        }
+    }
+
+    #[test]
+    fn everything_is_below_the_base_url() {
+        let links = links("/a+b/");
+        let named = server("tee", "proj");
+        for (path, expected) in [
+            (links.base(), "/a+b/"),
+            (links.hub(), "/a+b/hub/"),
+            (links.server(&named), "/a+b/user/tee/proj/"),
+        ] {
+            assert_eq!(path.as_str(), expected);
+        }
+        let prefix = spawner_core::service_prefix("/a+b/", &named);
+        assert_eq!(links.server(&named).as_str(), prefix);
+    }
+}

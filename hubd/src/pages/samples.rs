@@ -1,0 +1,288 @@
+//! Every page in every state, for the tests that look at all of them.
+
+use http::StatusCode;
+use spawner_core::{ExitStatus, ServerId, ServerName, UserName};
+
+use super::failure::{FailedPhase, Failure};
+use super::links::Links;
+use super::render::Templates;
+use super::views::{
+    Chrome, ErrorView, FailedView, HomeView, LoginView, NotRunningView, OAuthView, PendingView,
+    ScopeRow, ServerCard, ServerState, SpawnView, View, Viewer, WaitingView,
+};
+use crate::auth::local_path::LocalPath;
+
+/// What is put into a field in the place of the text given.
+pub(super) type Texts<'a> = &'a dyn Fn(&str) -> String;
+
+/// A page with a name that says which one it is.
+pub(super) struct Sample {
+    pub(super) name: String,
+    pub(super) html: String,
+}
+
+const OPTIONS_FORM: &str = r#"<p><label for="profile">Environment</label>
+<select id="profile" name="profile"><option>Python 3, scientific</option><option>R</option></select></p>
+<p><label for="memory">Memory (GB)</label> <input id="memory" name="memory" type="number" value="2"></p>
+<fieldset><legend>Extras</legend>
+<p><input id="gpu" type="checkbox" name="gpu"> <label for="gpu">A GPU</label></p>
+<p><input id="old" type="checkbox" name="old" checked> <label for="old">Keep the old environment</label></p>
+</fieldset>
+<p><label for="env">Environment variables</label>
+<textarea id="env" name="env" placeholder="NAME=value"></textarea></p>"#;
+
+const LOG: [&str; 6] = [
+    "[I 2026-03-01 12:34:55 ServerApp] Writing Jupyter server cookie secret to /home/alice/.local/share/jupyter/runtime/jupyter_cookie_secret",
+    "Traceback (most recent call last):",
+    "  File \"/opt/jupyter/bin/jupyterhub-singleuser\", line 5, in <module>",
+    "    from jupyterhub.singleuser import main",
+    "ModuleNotFoundError: No module named 'jupyterhub'",
+    "\x1b[31mexiting\x1b[0m",
+];
+
+/// The addresses of a hub at `/`.
+pub(super) fn links() -> Links {
+    Links::new(path("/"))
+}
+
+fn path(text: &str) -> LocalPath {
+    LocalPath::root(text).unwrap()
+}
+
+pub(super) fn chrome(user: Option<&str>) -> Chrome {
+    let user = user.map(|name| Viewer {
+        name: name.to_owned(),
+        admin: false,
+    });
+    Chrome::new(&links(), user, "2|1:0|10:1700000000|5:_xsrf|abc=")
+}
+
+pub(super) fn login() -> LoginView {
+    let next = path("/user/alice/");
+    LoginView {
+        username: "alice".to_owned(),
+        ..LoginView::new(&links(), Some(&next))
+    }
+}
+
+fn card(has_form: bool, text: Texts<'_>) -> ServerCard {
+    let alice = UserName::new("alice").unwrap();
+    let server = ServerId::new(alice.clone(), ServerName::new("").unwrap());
+    let next = path("/user/alice/lab?a=1&b=\"><img src=x>");
+    let card = ServerCard::new(&links(), &server, Some(&alice), has_form, Some(&next));
+    ServerCard {
+        label: text(&card.label),
+        ..card
+    }
+}
+
+fn failure(phase: FailedPhase, text: Texts<'_>) -> Failure {
+    let log: Vec<String> = LOG.iter().map(|line| text(line)).collect();
+    Failure::new(
+        phase,
+        text("The program “jupyterhub-singleuser” exited with code 1 before it answered."),
+    )
+    .with_exit(ExitStatus::Code(1))
+    .with_log(&log)
+    .with_time("2026-03-01T12:34:56Z".parse().unwrap())
+}
+
+/// Renders them all, with every text run through `text`.
+pub(super) fn pages(templates: &Templates, text: Texts<'_>) -> Vec<Sample> {
+    let mut out = Pages {
+        templates,
+        anonymous: chrome(None),
+        chrome: chrome(Some(&text("alice"))),
+        samples: Vec::new(),
+    };
+    login_pages(&mut out, text);
+    server_pages(&mut out, text);
+    failed_pages(&mut out, text);
+    other_pages(&mut out, text);
+    out.samples
+}
+
+struct Pages<'a> {
+    templates: &'a Templates,
+    anonymous: Chrome,
+    chrome: Chrome,
+    samples: Vec<Sample>,
+}
+
+impl Pages<'_> {
+    fn add<V: View>(&mut self, name: &str, chrome: &Chrome, view: &V) {
+        let html = self.templates.render(chrome, view);
+        self.samples.push(Sample {
+            name: name.to_owned(),
+            html: html.unwrap_or_else(|error| panic!("{name}: {error}")),
+        });
+    }
+
+    fn logged_in<V: View>(&mut self, name: &str, view: &V) {
+        self.add(name, &self.chrome.clone(), view);
+    }
+
+    fn logged_out<V: View>(&mut self, name: &str, view: &V) {
+        self.add(name, &self.anonymous.clone(), view);
+    }
+}
+
+fn login_pages(out: &mut Pages<'_>, text: Texts<'_>) {
+    out.logged_out("login", &LoginView::new(&links(), None));
+    let refused = LoginView {
+        username: text("alice"),
+        error: Some(text("Invalid username or password.")),
+        ..login()
+    };
+    out.logged_out("login-refused", &refused);
+    let throttled = LoginView {
+        wait_seconds: Some(30),
+        ..refused
+    };
+    out.logged_out("login-throttled", &throttled);
+}
+
+fn server_pages(out: &mut Pages<'_>, text: Texts<'_>) {
+    for (name, state) in [
+        ("home-stopped", ServerState::Stopped),
+        ("home-starting", ServerState::Starting),
+        ("home-running", ServerState::Running),
+        ("home-stopping", ServerState::Stopping),
+        ("home-checking", ServerState::Checking),
+    ] {
+        let view = HomeView {
+            server: card(false, text),
+            state,
+            failure: None,
+        };
+        out.logged_in(name, &view);
+    }
+    let failed = HomeView {
+        server: card(true, text),
+        state: ServerState::Stopped,
+        failure: Some(failure(FailedPhase::Starting, text)),
+    };
+    out.logged_in("home-failed", &failed);
+    let form = SpawnView {
+        server: card(true, text),
+        options_form: OPTIONS_FORM.to_owned(),
+        error: None,
+    };
+    out.logged_in("spawn", &form);
+    let refused = SpawnView {
+        server: ServerCard {
+            mine: false,
+            ..card(true, text)
+        },
+        error: Some(text("Memory must be between 1 and 16 GB.")),
+        ..form
+    };
+    out.logged_in("spawn-refused", &refused);
+    for has_form in [false, true] {
+        let view = NotRunningView {
+            server: card(has_form, text),
+        };
+        out.logged_in(
+            if has_form {
+                "not-running-form"
+            } else {
+                "not-running"
+            },
+            &view,
+        );
+    }
+    let server = ServerId::default_of(UserName::new("alice").unwrap());
+    let pending = PendingView {
+        server: card(false, text),
+        progress: 40,
+        messages: [
+            "Server requested",
+            "Preparing the home directory",
+            "Starting jupyterhub-singleuser",
+        ]
+        .map(text)
+        .to_vec(),
+        progress_url: links().progress(&server),
+    };
+    out.logged_in("pending", &pending);
+    let first = PendingView {
+        progress: 0,
+        messages: Vec::new(),
+        ..pending
+    };
+    out.logged_in("pending-first", &first);
+    for (name, state) in [
+        ("stopping", ServerState::Stopping),
+        ("checking", ServerState::Checking),
+    ] {
+        let view = WaitingView {
+            server: card(false, text),
+            state,
+        };
+        out.logged_in(name, &view);
+    }
+}
+
+fn failed_pages(out: &mut Pages<'_>, text: Texts<'_>) {
+    for (name, phase) in [
+        ("failed-preparing", FailedPhase::Preparing),
+        ("failed-starting", FailedPhase::Starting),
+        ("failed-connecting", FailedPhase::Connecting),
+        ("failed-running", FailedPhase::Running),
+        ("failed-stopping", FailedPhase::Stopping),
+    ] {
+        let view = FailedView {
+            server: card(name == "failed-preparing", text),
+            failure: failure(phase, text),
+        };
+        out.logged_in(name, &view);
+    }
+    let view = FailedView {
+        server: card(false, text),
+        failure: Failure::new(FailedPhase::Preparing, text("The hub has no room for it.")),
+    };
+    out.logged_in("failed-bare", &view);
+}
+
+fn other_pages(out: &mut Pages<'_>, text: Texts<'_>) {
+    for status in [400, 403, 404, 405, 424, 429, 500, 502, 503] {
+        let view = ErrorView::new(StatusCode::from_u16(status).unwrap());
+        out.logged_in(&format!("error-{status}"), &view);
+    }
+    let view = ErrorView {
+        reference: Some(text("7f3a9c")),
+        retry_url: Some(path("/hub/home")),
+        ..ErrorView::with_message(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            text("The database did not answer."),
+        )
+    };
+    out.logged_out("error-full", &view);
+    out.logged_out("error-anonymous", &ErrorView::new(StatusCode::NOT_FOUND));
+    let rows = [
+        ("access:servers!server=bob/", "Open the server of bob", true),
+        ("read:users:name!user", "Read your name", true),
+        (
+            "read:users:groups!user",
+            "Read which groups you are in",
+            false,
+        ),
+    ];
+    let view = OAuthView {
+        client: text("The server of bob"),
+        action: path("/hub/api/oauth2/authorize?client_id=jupyterhub-user-bob"),
+        scopes: rows
+            .map(|(scope, description, required)| ScopeRow {
+                scope: text(scope),
+                description: text(description),
+                required,
+            })
+            .to_vec(),
+    };
+    out.logged_in("oauth", &view);
+    let nothing = OAuthView {
+        scopes: Vec::new(),
+        ..view
+    };
+    out.logged_in("oauth-no-scopes", &nothing);
+}

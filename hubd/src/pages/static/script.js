@@ -1,0 +1,96 @@
+// The only script of the pages. Each part wakes up where its element is on the page; without it
+// every page still works, live progress apart.
+"use strict";
+
+(() => {
+  // What went wrong is read first.
+  document.querySelector("[data-focus]")?.focus();
+
+  // A form goes out once, however often its button is pressed.
+  const sent = new Set();
+  document.addEventListener("submit", (event) => {
+    if (sent.has(event.target)) {
+      event.preventDefault();
+      return;
+    }
+    sent.add(event.target);
+    for (const button of event.target.querySelectorAll("button")) {
+      button.setAttribute("aria-disabled", "true");
+    }
+  });
+  // A page that the browser kept may be long out of date.
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) location.reload();
+  });
+
+  const pending = document.querySelector("[data-progress-url]");
+  if (pending) followProgress(pending);
+
+  const watched = document.querySelector("[data-watch]");
+  if (watched && !["stopped", "running"].includes(watched.dataset.watch)) {
+    setInterval(() => reloadIfChanged(watched.dataset.watch), 2000);
+  }
+
+  // Shows the progress stream. It begins with all that was said before, also when the browser
+  // connects again; so a message is known by its place in the stream, and said only once.
+  function followProgress(page) {
+    const bar = page.querySelector("progress");
+    const status = document.getElementById("progress_message");
+    const log = document.getElementById("progress_log");
+    const stream = new EventSource(page.dataset.progressUrl);
+    let place = 0;
+
+    stream.onopen = () => {
+      place = 0;
+    };
+    stream.onmessage = ({ data }) => {
+      let event;
+      try {
+        event = JSON.parse(data);
+      } catch {
+        return;
+      }
+      if (Number.isFinite(event.progress)) bar.value = event.progress;
+      if (event.message) say(String(event.message));
+      if (event.ready) {
+        stream.close();
+        location.replace(page.dataset.nextUrl);
+      } else if (event.failed) {
+        // The page of a failed start is at the same address.
+        stream.close();
+        setTimeout(() => location.reload(), 300);
+      }
+    };
+    stream.onerror = () => {
+      if (stream.readyState !== EventSource.CLOSED) return;
+      status.textContent = "The connection was lost. Trying again.";
+      setTimeout(() => location.reload(), 3000);
+    };
+
+    function say(message) {
+      const line = log.children[place] ?? log.appendChild(document.createElement("li"));
+      place += 1;
+      if (line.textContent !== message) line.textContent = message;
+      if (place === log.children.length) {
+        if (status.textContent !== message) status.textContent = message;
+        log.scrollTop = log.scrollHeight;
+      }
+    }
+  }
+
+  // Asks for this page again and shows the new one only when the state in it is another, so that
+  // nothing moves under a reader in between. A hub that is away is asked again later.
+  async function reloadIfChanged(state) {
+    if (document.hidden) return;
+    let answer;
+    try {
+      answer = await fetch(location.href, { redirect: "manual", cache: "no-store" });
+    } catch {
+      return;
+    }
+    if (answer.status === 502 || answer.status === 503) return;
+    const text = answer.type === "opaqueredirect" ? "" : await answer.text();
+    const page = new DOMParser().parseFromString(text, "text/html");
+    if (page.querySelector("[data-watch]")?.dataset.watch !== state) location.reload();
+  }
+})();

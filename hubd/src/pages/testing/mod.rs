@@ -1,0 +1,252 @@
+//! A hub of its own for each test: the pages over an empty store, browsers that visit them, and a
+//! spawner that does as it is told.
+
+mod browser;
+mod puppet;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use http::request::Builder;
+use spawner_core::{
+    Endpoint, ExitStatus, HubUrls, Secret, ServerId, ServerName, SpawnerConfig, SpawnerFactory,
+    UserName,
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tower::ServiceExt as _;
+
+pub(crate) use self::browser::{Browser, Reply};
+use self::puppet::Puppet;
+pub(crate) use self::puppet::{Act, Script};
+use super::render::Templates;
+use super::state::PagesState;
+use crate::app::{App, AppState};
+use crate::auth::caller::Callers;
+use crate::auth::cookies::HubCookies;
+use crate::auth::directory::Directory;
+use crate::auth::login::Gate;
+use crate::auth::sightings::sightings;
+use crate::auth::xsrf::Xsrf;
+use crate::config::{AuthKind, Config};
+use crate::metrics::Metrics;
+use crate::oauth::Provider;
+use crate::proxy::{ClientInfo, Scheme};
+use crate::servers::{Limits, Place, Routes, Servers, Setup};
+use crate::store::Store;
+use crate::tasks::Tasks;
+
+/// The password of everybody.
+pub(crate) const PASSWORD: &str = "open sesame";
+/// The hub's own host, as browsers see it.
+pub(crate) const HOST: &str = "ours:8000";
+
+const CONFIG: &str = r#"
+auth = { kind = "dummy", allow_all = true, admin_users = ["root"], blocked_users = ["mallory"] }
+[[role]]
+name = "helper"
+scopes = ["servers!user=alice", "access:servers!user=alice"]
+users = ["helper"]
+[[role]]
+name = "guest"
+scopes = ["access:servers!user=alice"]
+users = ["guest"]
+"#;
+
+/// A hub.
+pub(crate) struct Site {
+    pub(crate) app: AppState,
+    pub(crate) script: Arc<Mutex<Script>>,
+    ended: watch::Sender<Option<ExitStatus>>,
+    router: Router,
+    _server: JoinSet<()>,
+}
+
+impl Site {
+    /// A hub at `/`.
+    pub(crate) async fn new() -> Self {
+        Self::at("/").await
+    }
+
+    /// A hub with this base URL.
+    pub(crate) async fn at(base_url: &str) -> Self {
+        let config = Config::parse(CONFIG, "test").unwrap();
+        let mut server = JoinSet::new();
+        let endpoint = answer_everything(&mut server).await;
+        let script = Arc::new(Mutex::new(Script::default()));
+        let ended = watch::Sender::new(None);
+        let puppets = {
+            let (script, ended) = (Arc::clone(&script), ended.clone());
+            move |_: &ServerId| Puppet {
+                config: SpawnerConfig::default(),
+                script: Arc::clone(&script),
+                endpoint: endpoint.clone(),
+                ended: ended.clone(),
+            }
+        };
+        let app = app(&config, base_url, Arc::new(puppets));
+        let templates = Arc::new(Templates::new(None).unwrap());
+        let state = PagesState::new(Arc::clone(&app), templates).unwrap();
+        let router = Router::new()
+            .nest(
+                &format!("{base_url}hub/api"),
+                super::authorize_routes(state.clone()),
+            )
+            .nest(&format!("{base_url}hub/"), super::router(state));
+        Self {
+            app,
+            script,
+            ended,
+            router,
+            _server: server,
+        }
+    }
+
+    /// A browser without cookies.
+    pub(crate) fn browser(&self) -> Browser<'_> {
+        Browser {
+            site: self,
+            jar: BTreeMap::new(),
+        }
+    }
+
+    /// A browser in which `user` has logged in.
+    pub(crate) async fn logged_in(&self, user: &str) -> Browser<'_> {
+        let mut browser = self.browser();
+        let reply = browser.log_in(user, PASSWORD).await;
+        assert_eq!(reply.status, 302, "{}", reply.body);
+        browser
+    }
+
+    /// Sends a request and nothing else.
+    pub(crate) async fn send(&self, request: Builder, body: impl Into<Body>) -> Reply {
+        let mut request = request.body(body.into()).unwrap();
+        if request.extensions().get::<ClientInfo>().is_none() {
+            request.extensions_mut().insert(client(Scheme::Http));
+        }
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        Reply {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body: String::from_utf8(body.into()).unwrap(),
+        }
+    }
+
+    /// Changes what the spawners do.
+    pub(crate) fn direct(&self, change: impl FnOnce(&mut Script)) {
+        change(&mut self.script.lock().unwrap());
+    }
+
+    /// The options of every start so far.
+    pub(crate) fn started(&self) -> Vec<serde_json::Value> {
+        let script = self.script.lock().unwrap();
+        let json = |options| serde_json::to_value(options).unwrap();
+        script.started.iter().map(json).collect()
+    }
+
+    /// Ends what runs, unasked.
+    pub(crate) fn end(&self, status: ExitStatus) {
+        self.ended.send_replace(Some(status));
+    }
+
+    /// Starts a server and waits until it is ready.
+    pub(crate) async fn start(&self, user: &str, server: &str) {
+        let id = id(user, server);
+        let owner = self.app.store.users().by_name(&id.user).unwrap();
+        let patience = Duration::from_secs(60);
+        let begun = self.app.servers.start(&owner, &id, None, patience);
+        begun.await.unwrap();
+        assert_eq!(self.app.servers.look(&id).place, Place::Ready);
+    }
+
+    /// Waits until a server is somewhere else.
+    pub(crate) async fn leaves(&self, user: &str, from: Place) -> Place {
+        let patience = Duration::from_secs(60);
+        let servers = &self.app.servers;
+        servers.changed(&id(user, ""), from, patience).await
+    }
+}
+
+/// Who asks, as the proxy would tell.
+pub(crate) fn client(scheme: Scheme) -> ClientInfo {
+    ClientInfo {
+        ip: IpAddr::from([10, 0, 0, 1]),
+        scheme,
+        host: HOST.to_owned(),
+    }
+}
+
+pub(crate) fn id(user: &str, server: &str) -> ServerId {
+    ServerId::new(
+        UserName::new(user).unwrap(),
+        ServerName::new(server).unwrap(),
+    )
+}
+
+fn app(config: &Config, base_url: &str, factory: Arc<dyn SpawnerFactory>) -> AppState {
+    let store = Store::open_in_memory().unwrap();
+    let directory = Arc::new(Directory::new(config).unwrap());
+    let metrics = Metrics::new(store.counters());
+    let servers = Servers::new(Setup {
+        store: store.clone(),
+        factory,
+        tasks: Tasks::default(),
+        metrics: metrics.clone(),
+        routes: Arc::new(Routes::new(base_url)),
+        urls: HubUrls {
+            base_url: base_url.to_owned(),
+            api_url: format!("http://127.0.0.1:1{base_url}hub/api"),
+            host: String::new(),
+            public_url: None,
+        },
+        token_scopes: Vec::new(),
+        limits: Limits::new(0, 0),
+        named_servers_per_user: 2,
+        on_end: Vec::new(),
+    });
+    Arc::new(App {
+        callers: Callers::new(store.clone(), Arc::clone(&directory), sightings().0),
+        gate: Gate::new(
+            store.clone(),
+            Arc::clone(&directory),
+            AuthKind::Dummy,
+            Some(Secret::new(PASSWORD)),
+            metrics.clone(),
+        ),
+        xsrf: Xsrf::new(store.signing_key().as_bytes()),
+        cookies: HubCookies::new(base_url),
+        servers,
+        oauth: Provider::new(store.clone(), Arc::clone(&directory)),
+        metrics,
+        base_url: base_url.to_owned(),
+        slow_spawn_timeout: Duration::from_secs(10),
+        slow_stop_timeout: Duration::from_secs(10),
+        store,
+        directory,
+    })
+}
+
+/// A server that is always up.
+async fn answer_everything(tasks: &mut JoinSet<()>) -> Endpoint {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tasks.spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            // The request of a probe comes in one piece.
+            let _ = stream.read(&mut [0; 1024]).await;
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                .await;
+        }
+    });
+    let host = "127.0.0.1".to_owned();
+    Endpoint::Tcp { host, port }
+}

@@ -1,0 +1,318 @@
+//! What each page shows, as plain data: a handler fills one of these, `templates/NAME.html` lays it
+//! out.
+//!
+//! In a template the fields of the page and those of [`Chrome`] stand side by side, as in
+//! JupyterHub's templates: `{{ server.open_url }}`, `{{ user.name }}`, `{{ xsrf }}`.
+
+use http::StatusCode;
+use serde::Serialize;
+use spawner_core::{ServerId, UserName};
+
+use super::failure::Failure;
+use super::links::Links;
+use crate::auth::local_path::LocalPath;
+
+/// One kind of page.
+pub(crate) trait View: Serialize {
+    /// The template that lays it out.
+    const TEMPLATE: &'static str;
+}
+
+/// What every page has around its content.
+#[derive(Clone, Serialize)]
+pub(crate) struct Chrome {
+    pub(crate) base_url: LocalPath,
+    pub(crate) hub_prefix: LocalPath,
+    pub(crate) home_url: LocalPath,
+    pub(crate) login_url: LocalPath,
+    pub(crate) logout_url: LocalPath,
+    /// Who is logged in.
+    pub(crate) user: Option<Viewer>,
+    /// The token that every form sends back; empty only on pages without forms.
+    pub(crate) xsrf: String,
+    pub(crate) version: &'static str,
+}
+
+/// The person in front of the page.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Viewer {
+    pub(crate) name: String,
+    pub(crate) admin: bool,
+}
+
+/// A server, for the pages that start, stop or open it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ServerCard {
+    /// It at the beginning of a sentence: `Your server`, `The server "proj" of alice`.
+    pub(crate) label: String,
+    /// Whether it is the viewer's own.
+    pub(crate) mine: bool,
+    pub(crate) open_url: LocalPath,
+    /// Starts it, by `POST`; shows the options form, by `GET`.
+    pub(crate) start_url: LocalPath,
+    /// Whether there is an options form to fill before a start.
+    pub(crate) has_form: bool,
+    /// Stops it or ends its start, by `POST`.
+    pub(crate) stop_url: LocalPath,
+    /// Shows the start under way, or why the last one failed.
+    pub(crate) pending_url: LocalPath,
+    /// Where the visitor goes once it is ready.
+    pub(crate) next_url: LocalPath,
+}
+
+/// What a server is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ServerState {
+    Stopped,
+    Starting,
+    Running,
+    Stopping,
+    /// After a restart of the hub: not known yet whether it is still there.
+    Checking,
+}
+
+/// The login form.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct LoginView {
+    /// Where the form goes: the login page with its `next`.
+    pub(crate) action: LocalPath,
+    /// What was typed before, to correct it.
+    pub(crate) username: String,
+    pub(crate) error: Option<String>,
+    /// Seconds until the next attempt is looked at, after too many that failed.
+    pub(crate) wait_seconds: Option<u64>,
+}
+
+/// The home page: one server and its main action.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct HomeView {
+    pub(crate) server: ServerCard,
+    pub(crate) state: ServerState,
+    /// Why it is not running, when that was not asked for.
+    pub(crate) failure: Option<Failure>,
+}
+
+/// The options form before a start.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct SpawnView {
+    pub(crate) server: ServerCard,
+    /// The inside of the form: HTML, written and escaped by the spawner. It reaches the page as it
+    /// is, so nothing that a visitor wrote may be put here. The page's policy still holds in it:
+    /// inline scripts and styles do nothing.
+    pub(crate) options_form: String,
+    /// Why the options that were sent are refused.
+    pub(crate) error: Option<String>,
+}
+
+/// The page in the place of a server that is not running (status 424).
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct NotRunningView {
+    pub(crate) server: ServerCard,
+}
+
+/// A start under way.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct PendingView {
+    pub(crate) server: ServerCard,
+    /// Percent, 0 to 100.
+    pub(crate) progress: u8,
+    /// What was reported so far, oldest first; the live stream repeats it and goes on.
+    pub(crate) messages: Vec<String>,
+    /// The progress stream, [`Links::progress`].
+    pub(crate) progress_url: LocalPath,
+}
+
+/// A server that is being stopped or looked for; the page goes on by itself.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct WaitingView {
+    pub(crate) server: ServerCard,
+    /// [`ServerState::Stopping`] or [`ServerState::Checking`].
+    pub(crate) state: ServerState,
+}
+
+/// A start that failed, or a server that ended by itself.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct FailedView {
+    pub(crate) server: ServerCard,
+    pub(crate) failure: Failure,
+}
+
+/// Anything else that went wrong.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ErrorView {
+    pub(crate) status: u16,
+    /// The status in the words of HTTP.
+    pub(crate) reason: &'static str,
+    /// What is wrong and what would be right; the page has its own words without it.
+    pub(crate) message: Option<String>,
+    /// What the log calls this error, so that an admin finds it.
+    pub(crate) reference: Option<String>,
+    /// Where trying again makes sense.
+    pub(crate) retry_url: Option<LocalPath>,
+}
+
+/// The question whether another person's server or a service may know who the visitor is.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct OAuthView {
+    /// Who asks, at the beginning of a sentence: `The server of alice`, `The service grader`.
+    pub(crate) client: String,
+    /// The page's own address, where the answer goes.
+    pub(crate) action: LocalPath,
+    pub(crate) scopes: Vec<ScopeRow>,
+}
+
+/// One permission that is asked for.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ScopeRow {
+    pub(crate) scope: String,
+    pub(crate) description: String,
+    /// Whether it cannot be left out.
+    pub(crate) required: bool,
+}
+
+impl Chrome {
+    /// The frame of a page for `user`, with the session's token.
+    pub(crate) fn new(links: &Links, user: Option<Viewer>, xsrf: impl Into<String>) -> Self {
+        Self {
+            base_url: links.base(),
+            hub_prefix: links.hub(),
+            home_url: links.home(),
+            login_url: links.login(None),
+            logout_url: links.logout(),
+            user,
+            xsrf: xsrf.into(),
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+}
+
+impl ServerCard {
+    /// The card of `server` for `viewer` (a program has no name), who goes on to `next` once it is
+    /// ready.
+    pub(crate) fn new(
+        links: &Links,
+        server: &ServerId,
+        viewer: Option<&UserName>,
+        has_form: bool,
+        next: Option<&LocalPath>,
+    ) -> Self {
+        let mine = viewer == Some(&server.user);
+        let open_url = links.server(server);
+        Self {
+            label: label(server, mine),
+            mine,
+            start_url: links.spawn(server, next),
+            has_form,
+            stop_url: links.stop(server),
+            pending_url: links.spawn_pending(server, next),
+            next_url: next.unwrap_or(&open_url).clone(),
+            open_url,
+        }
+    }
+}
+
+/// A server at the beginning of a sentence, for somebody whose own it is or not.
+pub(crate) fn label(server: &ServerId, mine: bool) -> String {
+    match (mine, server.server.is_default()) {
+        (true, true) => "Your server".to_owned(),
+        (true, false) => format!("Your server “{}”", server.server),
+        (false, true) => format!("The server of {}", server.user),
+        (false, false) => format!("The server “{}” of {}", server.server, server.user),
+    }
+}
+
+impl LoginView {
+    /// An empty form that leads on to `next`.
+    pub(crate) fn new(links: &Links, next: Option<&LocalPath>) -> Self {
+        Self {
+            action: links.login(next),
+            username: String::new(),
+            error: None,
+            wait_seconds: None,
+        }
+    }
+}
+
+impl ErrorView {
+    /// The page of a status, in its own words.
+    pub(crate) fn new(status: StatusCode) -> Self {
+        Self {
+            status: status.as_u16(),
+            reason: status.canonical_reason().unwrap_or("Error"),
+            message: None,
+            reference: None,
+            retry_url: None,
+        }
+    }
+
+    /// The page of a status with a sentence of its own.
+    pub(crate) fn with_message(status: StatusCode, message: impl Into<String>) -> Self {
+        Self {
+            message: Some(message.into()),
+            ..Self::new(status)
+        }
+    }
+}
+
+/// Which template lays out which view.
+macro_rules! views {
+    ($($view:ty => $template:literal,)*) => {
+        $(impl View for $view {
+            const TEMPLATE: &'static str = $template;
+        })*
+    };
+}
+views! {
+    LoginView => "login.html",
+    HomeView => "home.html",
+    SpawnView => "spawn.html",
+    NotRunningView => "not_running.html",
+    PendingView => "spawn_pending.html",
+    WaitingView => "waiting.html",
+    FailedView => "failed.html",
+    ErrorView => "error.html",
+    OAuthView => "oauth.html",
+}
+
+#[cfg(test)]
+mod tests {
+    use spawner_core::ServerName;
+
+    use super::super::samples::links;
+    use super::*;
+
+    #[test]
+    fn a_server_has_a_name_that_a_person_says() {
+        let links = links();
+        let alice = UserName::new("alice").unwrap();
+        for (user, name, label) in [
+            ("alice", "", "Your server"),
+            ("alice", "proj", "Your server “proj”"),
+            ("bob", "", "The server of bob"),
+            ("bob", "proj", "The server “proj” of bob"),
+        ] {
+            let server =
+                ServerId::new(UserName::new(user).unwrap(), ServerName::new(name).unwrap());
+            let card = ServerCard::new(&links, &server, Some(&alice), false, None);
+            assert_eq!(card.label, label);
+            assert_eq!(card.next_url, card.open_url);
+        }
+    }
+
+    #[test]
+    fn next_is_kept_all_the_way() {
+        let links = links();
+        let alice = UserName::new("alice").unwrap();
+        let next = LocalPath::root("/user/alice/lab?x=1").unwrap();
+        let server = ServerId::default_of(alice.clone());
+        let card = ServerCard::new(&links, &server, Some(&alice), true, Some(&next));
+        assert_eq!(card.next_url, next);
+        for url in [&card.start_url, &card.pending_url] {
+            assert!(
+                url.as_str()
+                    .ends_with("?next=%2Fuser%2Falice%2Flab%3Fx%3D1")
+            );
+        }
+    }
+}
