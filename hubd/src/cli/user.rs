@@ -1,0 +1,131 @@
+//! `hubd user`: the accounts of the password authenticator.
+
+mod books;
+mod password;
+mod table;
+
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use spawner_core::UserName;
+
+use self::books::Books;
+use super::{config_file, output};
+use crate::config::{AuthKind, Config};
+
+/// Add, list and delete accounts, and change passwords
+///
+/// They work while the hub runs and while it does not. Run them as root or as the account that runs
+/// the hub. A password is asked for on a terminal; otherwise it is the first line of standard input.
+///
+/// Exit code: 0 if it was done; 1 if not; 2 if the arguments or the configuration cannot be used.
+#[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    action: Action,
+    /// The configuration file [default: ./hubd.toml, else /etc/hubd/hubd.toml]
+    #[arg(long, global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Add an account
+    Add {
+        /// What the user logs in as
+        name: UserName,
+        /// Make the user an admin
+        #[arg(long)]
+        admin: bool,
+    },
+    /// Change a password, and end the logins with the old one
+    Password {
+        /// Whose password
+        name: UserName,
+    },
+    /// List everybody the hub knows
+    ///
+    /// A table on a terminal. Otherwise one line a user, with tabs between name, admin, created,
+    /// last activity, has a password, and the state of the default server; "-" stands for never.
+    List,
+    /// Delete an account with its logins and tokens; files stay
+    ///
+    /// The user's servers are stopped first, which only a running hub can do.
+    Delete {
+        /// Whose account
+        name: UserName,
+    },
+}
+
+impl Args {
+    pub(super) fn run(self) -> ExitCode {
+        let path = match config_file::find(self.config) {
+            Ok(path) => path,
+            Err(message) => return output::refuse_without_file(&message),
+        };
+        let config = match Config::load(&path) {
+            Ok(config) => config,
+            Err(errors) => return output::refuse(errors.findings()),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => return output::fail(&format!("cannot start: {error}")),
+        };
+        match runtime.block_on(self.action.carry_out(&config)) {
+            Ok(result) => output::print(&result),
+            Err(message) => output::fail(&message),
+        }
+    }
+}
+
+impl Action {
+    /// Does it; says what was done, or why not.
+    async fn carry_out(self, config: &Config) -> Result<String, String> {
+        match self {
+            Self::Add { name, admin } => {
+                // Asked for before the books are opened, which nobody else can use meanwhile.
+                let password = password::ask(&name)?;
+                let books = Books::reach_or_make(config).await?;
+                let added = books.add(&name, admin, password).await?;
+                if config.auth.kind == Some(AuthKind::Dummy) {
+                    output::note("`kind = \"dummy\"` in [auth] does not look at this password");
+                } else if !added.may_enter {
+                    output::note(&format!(
+                        "{name} may not log in yet: put the name into `allowed_users` in [auth], or \
+                         set `allow_all = true`, and restart the hub"
+                    ));
+                }
+                Ok(format!("{name} has an account now\n"))
+            }
+            Self::Password { name } => {
+                let password = password::ask(&name)?;
+                let books = Books::reach(config).await?;
+                books.set_password(&name, password).await?;
+                Ok(format!("the password of {name} was changed\n"))
+            }
+            Self::List => {
+                let accounts = Books::reach(config).await?.list().await?;
+                Ok(if io::stdout().is_terminal() {
+                    table::for_people(&accounts)
+                } else {
+                    table::for_programs(&accounts)
+                })
+            }
+            Self::Delete { name } => {
+                let deleted = Books::reach(config).await?.delete(&name).await?;
+                if deleted.is_named {
+                    output::note(&format!(
+                        "the configuration names {name}, who comes back without a password when the \
+                         hub is started: take the name out of [auth]"
+                    ));
+                }
+                Ok(format!("{name} was deleted\n"))
+            }
+        }
+    }
+}

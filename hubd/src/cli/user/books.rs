@@ -1,0 +1,131 @@
+//! The two ways to the accounts: through the hub that runs, or straight into its books.
+//!
+//! The books have one owner at a time. If that is a hub, it is asked; if there is none, this process
+//! is the owner for the moment.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use spawner_core::{Secret, UserName, error_chain};
+use tokio::time::Instant;
+
+use crate::auth::accounts::{Account, AccountError, Accounts, Added, Deleted};
+use crate::auth::directory::Directory;
+use crate::config::Config;
+use crate::hub::control::{CallError, Client};
+use crate::store::{OpenError, Store};
+
+/// How long an owner may take that is about to begin or about to end.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often it is looked at meanwhile.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A way to the accounts, good for one action. Errors are messages for the user.
+pub(super) enum Books {
+    Running(Client),
+    Open { store: Store, accounts: Accounts },
+}
+
+impl Books {
+    /// Finds the way. A state directory that is not there is made.
+    pub(super) async fn reach_or_make(config: &Config) -> Result<Self, String> {
+        let state_dir = &config.hub.state_dir;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(client) = connect(state_dir).await? {
+                return Ok(Self::Running(client));
+            }
+            match Store::open(state_dir) {
+                Ok(store) => {
+                    let directory = Directory::new(config).map_err(|e| error_chain(&e))?;
+                    let accounts = Accounts::new(store.clone(), Arc::new(directory));
+                    return Ok(Self::Open { store, accounts });
+                }
+                Err(OpenError::InUse { .. }) if Instant::now() < deadline => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(error @ OpenError::InUse { .. }) => {
+                    return Err(format!(
+                        "{error}; it takes no commands at the moment, try again later"
+                    ));
+                }
+                Err(error) => return Err(error_chain(&error)),
+            }
+        }
+    }
+
+    /// Finds the way. Looking makes nothing.
+    pub(super) async fn reach(config: &Config) -> Result<Self, String> {
+        let state_dir = &config.hub.state_dir;
+        if let Ok(false) = state_dir.try_exists() {
+            return Err(format!(
+                "there are no accounts yet: the state directory {} does not exist",
+                state_dir.display()
+            ));
+        }
+        Self::reach_or_make(config).await
+    }
+
+    pub(super) async fn add(
+        self,
+        name: &UserName,
+        admin: bool,
+        password: Secret,
+    ) -> Result<Added, String> {
+        match self {
+            Self::Running(client) => answered(client.add(name, admin, &password).await),
+            Self::Open { store, accounts } => {
+                done(store, accounts.add(name, admin, password).await).await
+            }
+        }
+    }
+
+    pub(super) async fn set_password(
+        self,
+        name: &UserName,
+        password: Secret,
+    ) -> Result<(), String> {
+        match self {
+            Self::Running(client) => answered(client.set_password(name, &password).await),
+            Self::Open { store, accounts } => {
+                done(store, accounts.set_password(name, password).await).await
+            }
+        }
+    }
+
+    pub(super) async fn list(self) -> Result<Vec<Account>, String> {
+        match self {
+            Self::Running(client) => answered(client.list().await),
+            Self::Open { store, accounts } => done(store, Ok(accounts.list())).await,
+        }
+    }
+
+    pub(super) async fn delete(self, name: &UserName) -> Result<Deleted, String> {
+        match self {
+            Self::Running(client) => answered(client.delete(name).await),
+            Self::Open { store, accounts } => done(store, accounts.delete(name).await).await,
+        }
+    }
+}
+
+async fn connect(state_dir: &Path) -> Result<Option<Client>, String> {
+    Client::connect(state_dir).await.map_err(|error| {
+        format!(
+            "cannot reach the hub of {}: {error}; run this as root or as the account that runs the hub",
+            state_dir.display()
+        )
+    })
+}
+
+fn answered<T>(answer: Result<T, CallError>) -> Result<T, String> {
+    answer.map_err(|error| error_chain(&error))
+}
+
+/// Closes the books, so that the next owner finds nothing left to do.
+async fn done<T>(store: Store, result: Result<T, AccountError>) -> Result<T, String> {
+    let closed = store.close().await;
+    let result = result.map_err(|error| error_chain(&error))?;
+    closed.map_err(|error| error_chain(&error))?;
+    Ok(result)
+}

@@ -1,0 +1,245 @@
+//! The hub's side.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Path as Named, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use axum::serve::Listener;
+use axum::{Json, serve};
+use serde::Deserialize;
+use spawner_core::{Secret, UserName, error_chain};
+use tokio::net::{UnixListener, UnixStream};
+use tokio_util::sync::CancellationToken;
+
+use super::{Address, Message, Status, path};
+use crate::app::AppState;
+use crate::auth::accounts::{Account, AccountError, Accounts, Added, Deleted};
+use crate::auth::password::PasswordError;
+use crate::hub::stop::SERVERS_LIMIT;
+use crate::servers::{StopRefused, Stopped};
+
+/// A name and a password fit in many times over.
+const BODY_MAX: usize = 64 * 1024;
+
+/// The socket, before it is served.
+#[derive(Debug)]
+pub(in crate::hub) struct Control {
+    socket: Socket,
+    path: PathBuf,
+}
+
+/// Lets in whom the kernel says to be us or root.
+#[derive(Debug)]
+struct Socket {
+    listener: UnixListener,
+    us: u32,
+}
+
+/// What the handlers share.
+#[derive(Debug)]
+struct Desk {
+    app: AppState,
+    accounts: Accounts,
+    url: String,
+}
+
+#[derive(Deserialize)]
+struct NewAccount {
+    name: UserName,
+    admin: bool,
+    password: Secret,
+}
+
+#[derive(Deserialize)]
+struct NewPassword {
+    password: Secret,
+}
+
+/// Why a command is not carried out.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    #[error(transparent)]
+    Stop(#[from] StopRefused),
+    #[error(
+        "the servers of {0} are still stopping, so nothing is deleted yet: try again in a moment"
+    )]
+    StillStopping(UserName),
+}
+
+impl Control {
+    /// Makes the socket in a state directory that this process has claimed.
+    pub(in crate::hub) fn bind(state_dir: &Path) -> io::Result<Self> {
+        let path = path(state_dir);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let address = Address::of(state_dir)?;
+        let listener = UnixListener::bind(&address.path)?;
+        fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+        let us = rustix::process::geteuid().as_raw();
+        Ok(Self {
+            socket: Socket { listener, us },
+            path,
+        })
+    }
+
+    /// Serves commands until `stop`, then takes the socket away. `url` is where the hub serves.
+    pub(in crate::hub) async fn serve(self, app: AppState, url: String, stop: CancellationToken) {
+        let accounts = Accounts::new(app.store.clone(), Arc::clone(&app.directory));
+        let desk = Desk { app, accounts, url };
+        let serving = serve(self.socket, router(Arc::new(desk)));
+        let served = serving.with_graceful_shutdown(stop.cancelled_owned()).await;
+        if let Err(error) = served {
+            tracing::error!(%error, "the control socket failed");
+        }
+        // Still ours: the state directory is let go of later.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+impl Listener for Socket {
+    type Io = UnixStream;
+    type Addr = ();
+
+    async fn accept(&mut self) -> (UnixStream, ()) {
+        loop {
+            let (stream, _) = Listener::accept(&mut self.listener).await;
+            match stream.peer_cred() {
+                Ok(peer) if may_command(peer.uid(), self.us) => return (stream, ()),
+                Ok(peer) => tracing::warn!(uid = peer.uid(), "a stranger at the control socket"),
+                Err(error) => tracing::warn!(%error, "nobody knows who is at the control socket"),
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn may_command(peer: u32, us: u32) -> bool {
+    peer == us || peer == 0
+}
+
+fn router(desk: Arc<Desk>) -> Router {
+    Router::new()
+        .route("/status", get(status))
+        .route("/users", get(list).merge(post(add)))
+        .route("/users/{name}", axum::routing::delete(delete))
+        .route("/users/{name}/password", put(set_password))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .with_state(desk)
+}
+
+async fn status(State(desk): State<Arc<Desk>>) -> Json<Status> {
+    Json(Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        url: desk.url.clone(),
+    })
+}
+
+async fn list(State(desk): State<Arc<Desk>>) -> Json<Vec<Account>> {
+    Json(desk.accounts.list())
+}
+
+async fn add(
+    State(desk): State<Arc<Desk>>,
+    Json(new): Json<NewAccount>,
+) -> Result<Json<Added>, Refused> {
+    let accounts = &desk.accounts;
+    let added = accounts.add(&new.name, new.admin, new.password).await?;
+    let users = i64::try_from(desk.app.store.users().count());
+    desk.app.metrics.total_users.set(users.unwrap_or(i64::MAX));
+    tracing::info!(user = %new.name, admin = new.admin, "account added");
+    Ok(Json(added))
+}
+
+async fn set_password(
+    State(desk): State<Arc<Desk>>,
+    Named(name): Named<UserName>,
+    Json(new): Json<NewPassword>,
+) -> Result<Json<()>, Refused> {
+    desk.accounts.set_password(&name, new.password).await?;
+    tracing::info!(user = %name, "password changed");
+    Ok(Json(()))
+}
+
+async fn delete(
+    State(desk): State<Arc<Desk>>,
+    Named(name): Named<UserName>,
+) -> Result<Json<Deleted>, Refused> {
+    let user = desk.accounts.find(&name)?;
+    match desk.app.servers.delete_user(&user, SERVERS_LIMIT).await? {
+        Stopped::Pending => Err(Refused::StillStopping(name)),
+        Stopped::Done => {
+            tracing::info!(user = %name, "account deleted");
+            Ok(Json(desk.accounts.deleted(&name)))
+        }
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let status = match &self {
+            Self::Account(AccountError::Unknown(_)) => StatusCode::NOT_FOUND,
+            Self::Account(AccountError::Exists(_) | AccountError::NotStopped { .. })
+            | Self::StillStopping(_) => StatusCode::CONFLICT,
+            Self::Account(AccountError::Password(PasswordError::Rule(_))) => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::Account(AccountError::Password(_) | AccountError::Store(_)) | Self::Stop(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        };
+        let message = error_chain(&self);
+        (status, Json(Message { message })).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+
+    use super::*;
+
+    #[test]
+    fn only_root_and_the_hubs_own_account_command() {
+        for (peer, us, may) in [
+            (0, 0, true),
+            (0, 7, true),
+            (7, 7, true),
+            (8, 7, false),
+            (8, 0, false),
+        ] {
+            assert_eq!(may_command(peer, us), may, "{peer} at {us}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_an_earlier_hub_left_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        for _ in 0..2 {
+            let control = Control::bind(folder.path()).unwrap();
+            let socket = fs::symlink_metadata(&control.path).unwrap();
+            assert!(socket.file_type().is_socket());
+            assert_eq!(socket.mode() & 0o777, 0o600);
+        }
+        fs::remove_file(path(folder.path())).unwrap();
+        std::os::unix::fs::symlink("/nowhere", path(folder.path())).unwrap();
+        Control::bind(folder.path()).unwrap();
+        fs::remove_file(path(folder.path())).unwrap();
+        fs::create_dir(path(folder.path())).unwrap();
+        Control::bind(folder.path()).unwrap_err();
+    }
+}
