@@ -1,0 +1,20 @@
+//! Whole stories against a running hub, in one binary: cargo links it once, and its tests share the
+//! machine by one pool of threads.
+//!
+//! `fakesu` and `harness` prove the tools; the other modules are the stories.
+
+mod bad_input;
+mod contract;
+mod ends;
+mod failing;
+mod fakesu;
+mod harness;
+mod login;
+mod named;
+mod oauth;
+mod proxy;
+mod refusals;
+mod rest;
+mod restart;
+mod start;
+mod state;
