@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::{config_file, output};
-use crate::config::Config;
 use crate::hub::Hub;
 
 /// Say what is wrong with a configuration file
@@ -22,13 +21,9 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> ExitCode {
-        let path = match config_file::find(self.file) {
-            Ok(path) => path,
-            Err(message) => return output::refuse_without_file(&message),
-        };
-        let config = match Config::load(&path) {
-            Ok(config) => config,
-            Err(errors) => return output::refuse(errors.findings()),
+        let (path, config) = match config_file::load(self.file) {
+            Ok((path, config)) => (path, config),
+            Err(refused) => return refused,
         };
         let warnings = config.warnings().clone();
         if let Err(error) = Hub::builder().with_config(config).check() {

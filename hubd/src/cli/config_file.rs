@@ -1,13 +1,25 @@
 //! Which configuration file a command takes.
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::output;
+use crate::config::Config;
 
 /// Where it is looked for if none is named, in this order.
 const PLACES: [&str; 2] = ["hubd.toml", "/etc/hubd/hubd.toml"];
 
 /// The file that was named, or else the first that there is. The error is a message for the user.
-pub(super) fn find(named: Option<PathBuf>) -> Result<PathBuf, String> {
+fn find(named: Option<PathBuf>) -> Result<PathBuf, String> {
     find_in(named, &PLACES.map(Path::new))
+}
+
+/// The configuration that was named or found. Why there is none has been said when this returns an
+/// exit code.
+pub(super) fn load(named: Option<PathBuf>) -> Result<(PathBuf, Config), ExitCode> {
+    let path = find(named).map_err(|message| output::refuse_without_file(&message))?;
+    let config = Config::load(&path).map_err(|errors| output::refuse(errors.findings()))?;
+    Ok((path, config))
 }
 
 fn find_in(named: Option<PathBuf>, places: &[&Path]) -> Result<PathBuf, String> {

@@ -26,13 +26,9 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> ExitCode {
-        let path = match config_file::find(self.config) {
-            Ok(path) => path,
-            Err(message) => return output::refuse_without_file(&message),
-        };
-        let config = match Config::load(&path) {
-            Ok(config) => config,
-            Err(errors) => return output::refuse(errors.findings()),
+        let config = match config_file::load(self.config) {
+            Ok((_, config)) => config,
+            Err(refused) => return refused,
         };
         output::show(config.warnings());
         serve(

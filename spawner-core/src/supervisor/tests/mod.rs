@@ -1,0 +1,329 @@
+//! The owner task under simulated time, with a spawner that does what a test scripts.
+
+mod ends;
+mod recovery;
+mod starts;
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::*;
+use crate::context::tests::context;
+use crate::{
+    BoxError, Ending, Endpoint, ExitStatus, Journal, Launch, LaunchId, Outcome, PollStatus,
+    ProgressEvent, ServerId, SpawnContext, SpawnError, SpawnErrorKind, Spawner, SpawnerConfig,
+    SpawnerState, StartPhase, StateError, StopMode,
+};
+
+/// The pretend world that a scripted spawner acts on and a test looks at.
+#[derive(Debug, Default)]
+struct World {
+    /// Whether the server lives, and how it ended.
+    status: Mutex<Option<PollStatus>>,
+    ended: Notify,
+    /// What the next polls say before the truth is told again.
+    polls: Mutex<VecDeque<Result<PollStatus, &'static str>>>,
+    /// Failures that the next stops meet.
+    failing_stops: AtomicUsize,
+    /// How long a graceful stop takes.
+    stop_takes: Mutex<Duration>,
+    /// What happened, in order.
+    log: Mutex<Vec<String>>,
+}
+
+impl World {
+    fn note(&self, what: impl Into<String>) {
+        self.log.lock().unwrap().push(what.into());
+    }
+    fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+    fn saw(&self, what: &str) -> bool {
+        self.log.lock().unwrap().iter().any(|entry| entry == what)
+    }
+    fn set(&self, status: PollStatus) {
+        *self.status.lock().unwrap() = Some(status);
+        if let PollStatus::Exited(_) = status {
+            self.ended.notify_waiters();
+        }
+    }
+    fn end(&self, status: ExitStatus) {
+        self.set(PollStatus::Exited(status));
+    }
+    fn alive(&self) -> bool {
+        *self.status.lock().unwrap() == Some(PollStatus::Running)
+    }
+}
+
+/// What a scripted start does.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Script {
+    Works,
+    Fails,
+    Hangs,
+    HangsUntilCancelled,
+}
+
+#[derive(Debug)]
+struct Scripted {
+    world: Arc<World>,
+    config: SpawnerConfig,
+    script: Script,
+    hears: bool,
+}
+
+fn endpoint() -> Endpoint {
+    Endpoint::Tcp {
+        host: "there".into(),
+        port: 1,
+    }
+}
+
+#[async_trait]
+impl Spawner for Scripted {
+    fn config(&self) -> &SpawnerConfig {
+        &self.config
+    }
+    async fn start(&mut self, launch: Launch) -> Result<Endpoint, SpawnError> {
+        self.world.note("start");
+        launch.report(20, "scripted");
+        match self.script {
+            Script::Works => {}
+            Script::Fails => {
+                return Err(SpawnError::new(
+                    SpawnErrorKind::NotFound,
+                    "There is no such program.",
+                ));
+            }
+            Script::Hangs => std::future::pending().await,
+            Script::HangsUntilCancelled => {
+                launch.cancelled().await;
+                self.world.note("cancelled");
+                return Err(SpawnError::cancelled());
+            }
+        }
+        self.world.set(PollStatus::Running);
+        launch.checkpoint(&self.get_state()).await?;
+        Ok(endpoint())
+    }
+    async fn stop(&mut self, mode: StopMode) -> Result<(), SpawnError> {
+        self.world.note(format!("stop {mode:?}"));
+        let failing = &self.world.failing_stops;
+        if failing
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
+            .is_ok()
+        {
+            return Err(SpawnError::new(
+                SpawnErrorKind::StillAlive,
+                "It does not end.",
+            ));
+        }
+        if mode == StopMode::Graceful {
+            let takes = *self.world.stop_takes.lock().unwrap();
+            tokio::time::sleep(takes).await;
+        }
+        if self.world.alive() {
+            self.world.end(ExitStatus::Signal(15));
+        }
+        Ok(())
+    }
+    async fn poll(&mut self) -> Result<PollStatus, SpawnError> {
+        if let Some(scripted) = self.world.polls.lock().unwrap().pop_front() {
+            return scripted.map_err(SpawnError::other);
+        }
+        let status = *self.world.status.lock().unwrap();
+        Ok(status.unwrap_or(PollStatus::Exited(ExitStatus::Unknown)))
+    }
+    async fn exited(&mut self) -> ExitStatus {
+        if !self.hears {
+            std::future::pending::<()>().await;
+        }
+        loop {
+            let ended = self.world.ended.notified();
+            if let Some(PollStatus::Exited(status)) = *self.world.status.lock().unwrap() {
+                return status;
+            }
+            ended.await;
+        }
+    }
+    fn get_state(&self) -> SpawnerState {
+        SpawnerState {
+            version: 1,
+            data: serde_json::Map::from_iter([("id".into(), 7.into())]),
+        }
+    }
+    fn load_state(&mut self, state: &SpawnerState) -> Result<(), StateError> {
+        if state.version == 1 {
+            Ok(())
+        } else {
+            Err(StateError::Invalid("no".into()))
+        }
+    }
+    fn clear_state(&mut self) {
+        self.world.note("clear_state");
+    }
+    async fn log_tail(&self, _: usize) -> Vec<String> {
+        vec!["last words".into()]
+    }
+}
+
+/// Books that write into the world's log, and can be made to fail.
+#[derive(Debug)]
+struct Books(Arc<World>, Mutex<Option<&'static str>>);
+
+impl Books {
+    fn entry(&self, what: &'static str) -> Result<(), BoxError> {
+        self.0.note(format!("book {what}"));
+        if *self.1.lock().unwrap() == Some(what) {
+            Err("disk full".into())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[async_trait]
+impl Journal for Books {
+    async fn starting(&self, _: &SpawnContext) -> Result<(), BoxError> {
+        self.entry("starting")
+    }
+    async fn checkpoint(
+        &self,
+        _: &ServerId,
+        _: &LaunchId,
+        _: &SpawnerState,
+    ) -> Result<(), BoxError> {
+        self.entry("checkpoint")
+    }
+    async fn ready(
+        &self,
+        _: &ServerId,
+        _: &LaunchId,
+        _: &Endpoint,
+        _: &SpawnerState,
+    ) -> Result<(), BoxError> {
+        self.entry("ready")
+    }
+    async fn stopping(&self, _: &ServerId, _: &LaunchId) -> Result<(), BoxError> {
+        self.entry("stopping")
+    }
+    async fn stopped(&self, _: &ServerId, _: &LaunchId, _: &Outcome) -> Result<(), BoxError> {
+        self.entry("stopped")
+    }
+}
+
+/// Answers after a while, or never.
+#[derive(Debug)]
+struct After(Option<Duration>);
+
+#[async_trait]
+impl Probe for After {
+    async fn answers(&self, _: &Endpoint, path: &str) -> Result<(), BoxError> {
+        assert_eq!(path, "/user/tee/api");
+        match self.0 {
+            Some(wait) => tokio::time::sleep(wait).await,
+            None => std::future::pending().await,
+        }
+        Ok(())
+    }
+}
+
+struct Bench {
+    world: Arc<World>,
+    handle: ServerHandle,
+    fired: Arc<AtomicUsize>,
+    books: Arc<Books>,
+    tasks: JoinSet<()>,
+}
+
+struct Setup {
+    script: Script,
+    hears: bool,
+    answers: Option<Duration>,
+    config: SpawnerConfig,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            script: Script::Works,
+            hears: true,
+            answers: Some(Duration::from_millis(1)),
+            config: SpawnerConfig::default(),
+        }
+    }
+}
+
+fn bench(setup: Setup) -> Bench {
+    let world = Arc::new(World::default());
+    let Setup {
+        script,
+        hears,
+        answers,
+        config,
+    } = setup;
+    let spawner = Scripted {
+        world: Arc::clone(&world),
+        config,
+        script,
+        hears,
+    };
+    let books = Arc::new(Books(Arc::clone(&world), Mutex::new(None)));
+    let deps = Deps {
+        journal: Arc::clone(&books) as _,
+        probe: Arc::new(After(answers)),
+    };
+    let (handle, task) = supervise(context("tee", "").server, Box::new(spawner), deps);
+    let fired = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&fired);
+    handle.add_poll_callback(move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+        async { Ok(()) }
+    });
+    let mut tasks = JoinSet::new();
+    tasks.spawn(task);
+    Bench {
+        world,
+        handle,
+        fired,
+        books,
+        tasks,
+    }
+}
+
+impl Bench {
+    async fn start(&self) -> Result<Endpoint, StartError> {
+        self.handle.start(context("tee", "")).await
+    }
+    async fn until(&self, phase: impl FnMut(&Phase) -> bool) {
+        self.handle.watch().wait_for(phase).await.unwrap();
+    }
+    async fn stopped(&self) -> Arc<Outcome> {
+        self.until(|phase| matches!(phase, Phase::Stopped { last: Some(_) }))
+            .await;
+        let Phase::Stopped { last: Some(last) } = self.handle.phase() else {
+            panic!("just was")
+        };
+        last
+    }
+    fn fired(&self) -> usize {
+        self.fired.load(Ordering::Relaxed)
+    }
+}
+
+fn failure(result: Result<Endpoint, StartError>) -> crate::Failure {
+    match result {
+        Err(StartError::Failed(outcome)) => match &outcome.ending {
+            Ending::Failed(failure) => failure.clone(),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
