@@ -16,6 +16,9 @@
 //! and finding the server again after a restart. [`Phase`] says where the server is in its life;
 //! a [`Journal`] is told before the world can see a change.
 //!
+//! With the feature `conformance`, the module `conformance` is a kit of checks that tells an author
+//! what a spawner does wrong.
+//!
 //! A [`SpawnerLayer`] changes a few answers of any spawner: a form, arguments, environment.
 //!
 //! # A spawner in forty lines
@@ -94,6 +97,8 @@
 
 mod command;
 mod config;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod context;
 mod endpoint;
 mod env;

@@ -1,0 +1,102 @@
+//! What a spawner's author supplies.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::probe::Probe;
+use crate::factory::SpawnerFactory;
+use crate::ids::{ServerId, UserName};
+use crate::options::UserOptions;
+
+/// A backend in a place of its own, as the checks see it.
+///
+/// Three methods are required. The defaults of the others suit a spawner that runs commands of this
+/// host and whose servers outlive it.
+#[async_trait]
+pub trait Backend: Send + Sync + 'static {
+    /// Makes a place: a temporary directory, a name prefix, whatever keeps one check apart from
+    /// the others, because they run side by side. Timeouts of the spawner are best set short here:
+    /// several checks stop servers that do not listen to reason.
+    async fn set_up() -> Self
+    where
+        Self: Sized;
+
+    /// The factory under test. It is asked for once in each check.
+    fn factory(&self) -> Arc<dyn SpawnerFactory>;
+
+    /// What there is of one server in this place, each thing in a line that a failing check can
+    /// show. It must not ask the spawner: list the processes ([`processes_with`]), containers or
+    /// units yourself. One that has ended and is only waiting to be collected is not there.
+    ///
+    /// [`processes_with`]: super::processes_with
+    async fn census(&self, server: &ServerId) -> Vec<String>;
+
+    /// What makes a server behave so. By default the probe as a command of this host. `None` if
+    /// the backend has no such thing; the checks that need it are then skipped.
+    fn behave(&self, behaviour: Behaviour, probe: &Probe) -> Option<Recipe> {
+        Some(probe.recipe(behaviour))
+    }
+
+    /// Cuts the spawners of this place off from their backend, and says whether it can.
+    async fn sever(&self) -> bool {
+        false
+    }
+
+    /// Undoes [`sever`](Self::sever).
+    async fn mend(&self) {}
+
+    /// The users that can have a server, for a backend of accounts; the first has most of them.
+    /// Empty, the default, means anybody.
+    fn users(&self) -> Vec<UserName> {
+        Vec::new()
+    }
+
+    /// Whether servers outlive the daemon. One whose spawner keeps no state cannot be found again
+    /// and has to end with it.
+    fn outlives(&self) -> bool {
+        true
+    }
+
+    /// Options that `check_options` has to refuse.
+    fn hostile(&self) -> Vec<UserOptions> {
+        Vec::new()
+    }
+
+    /// How long one call may take, and one event may be waited for, before the check fails. It is
+    /// there to end a check that hangs; on a machine that is busy it must not run out.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+
+    /// Clears the place, also after a check that failed.
+    async fn tear_down(&self) {}
+}
+
+/// What a server of the checks does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Behaviour {
+    /// Answers over HTTP, until it is asked to end.
+    Serve,
+    /// The same, and has started another process, in a process group of its own, that does
+    /// nothing: a notebook server with a kernel.
+    Family,
+    /// The same as `Serve`, and no polite signal ends it.
+    Deaf,
+    /// Runs and never listens.
+    Silent,
+    /// Ends at once with this code.
+    Exit(u8),
+    /// Cannot be started: the program, image or account is not there.
+    Missing,
+}
+
+/// What a launch takes to make a server behave: either part may be all of it.
+#[derive(Debug, Clone, Default)]
+pub struct Recipe {
+    /// The command.
+    pub cmd: Vec<String>,
+    /// The options that a user would have chosen.
+    pub options: UserOptions,
+}

@@ -1,0 +1,12 @@
+//! The checks, a file for each topic. What each is about, and the rule behind it, stands in the list
+//! of [`check`](super::check).
+
+pub(super) mod drop;
+pub(super) mod ends;
+pub(super) mod failures;
+pub(super) mod launch;
+pub(super) mod life;
+pub(super) mod names;
+pub(super) mod progress;
+pub(super) mod state;
+pub(super) mod still;

@@ -1,0 +1,5 @@
+//! The kit against a spawner that keeps every rule, in memory.
+
+mod memory;
+
+spawner_core::conformance_tests!(memory::Memory);
