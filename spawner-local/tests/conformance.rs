@@ -1,0 +1,125 @@
+//! The conformance kit against processes of this host, for both kinds of spawner.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use nix::unistd::{Uid, User};
+use serde_json::{Value, json};
+use spawner_core::conformance::{Backend, processes_with};
+use spawner_core::{BackendSetup, ServerId, SetupError, SpawnerConfig, SpawnerFactory, UserName};
+use spawner_local::LocalFactory;
+use tempfile::TempDir;
+
+/// Names the place of a check in the environment of its servers.
+const PLACE: &str = "CONFORMANCE_PLACE";
+
+/// A folder, and a factory that keeps everything in it.
+struct Place {
+    dir: TempDir,
+    factory: LocalFactory,
+}
+
+impl Place {
+    fn new(
+        build: fn(BackendSetup) -> Result<LocalFactory, SetupError>,
+        environment: &[(&str, &str)],
+        settings: Value,
+    ) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = SpawnerConfig::default();
+        let place = (PLACE, dir.path().to_str().unwrap());
+        for &(name, value) in environment.iter().chain(&[place]) {
+            config.environment.insert(name.into(), value.into());
+        }
+        let Value::Object(mut settings) = settings else {
+            panic!("settings are a table")
+        };
+        // Short, for the servers that do not listen to reason.
+        for name in ["interrupt_timeout", "term_timeout"] {
+            settings.insert(name.into(), json!(0.02));
+        }
+        let factory = build(BackendSetup {
+            config,
+            settings,
+            state_dir: dir.path().join("state"),
+            instance: "conformance".into(),
+        });
+        Self {
+            dir,
+            factory: factory.unwrap(),
+        }
+    }
+
+    fn census(&self, server: &ServerId) -> Vec<String> {
+        processes_with(&[(PLACE, self.dir.path().to_str().unwrap())], server)
+    }
+}
+
+/// All servers run as whoever runs the tests.
+struct Simple(Place);
+
+#[async_trait]
+impl Backend for Simple {
+    async fn set_up() -> Self {
+        Self(Place::new(LocalFactory::simple, &[], json!({})))
+    }
+
+    fn factory(&self) -> Arc<dyn SpawnerFactory> {
+        Arc::new(self.0.factory.clone())
+    }
+
+    async fn census(&self, server: &ServerId) -> Vec<String> {
+        self.0.census(server)
+    }
+}
+
+/// Servers run as the accounts of their users: as two that every system has, if the tests run as
+/// root, and else as the account that runs the tests.
+struct Local(Place);
+
+#[async_trait]
+impl Backend for Local {
+    async fn set_up() -> Self {
+        let settings = json!({"allow_root": true});
+        // Not everybody's own home is there.
+        Self(Place::new(LocalFactory::local, &[("HOME", "/")], settings))
+    }
+
+    fn factory(&self) -> Arc<dyn SpawnerFactory> {
+        Arc::new(self.0.factory.clone())
+    }
+
+    async fn census(&self, server: &ServerId) -> Vec<String> {
+        self.0.census(server)
+    }
+
+    fn users(&self) -> Vec<UserName> {
+        let ourselves = Uid::effective();
+        let accounts = if ourselves.is_root() && everybody_may_run_this() {
+            vec!["daemon".to_owned(), "bin".to_owned()]
+        } else {
+            vec![User::from_uid(ourselves).unwrap().unwrap().name]
+        };
+        let names = accounts.iter().map(|name| UserName::new(name).unwrap());
+        names.collect()
+    }
+}
+
+/// Whether other accounts can run the test binary, which is the server of the checks: the folder of
+/// the build may be below a private home.
+fn everybody_may_run_this() -> bool {
+    let binary = std::env::current_exe().unwrap();
+    binary.ancestors().all(|path| {
+        let mode = path.metadata().unwrap().permissions().mode();
+        mode & 0o001 != 0
+    })
+}
+
+mod simple {
+    spawner_core::conformance_tests!(super::Simple);
+}
+
+mod local {
+    spawner_core::conformance_tests!(super::Local);
+}
