@@ -23,6 +23,9 @@
 //!
 //! # A spawner in forty lines
 //!
+//! The least that works. It ends the child alone and forgets it with the daemon; the crate
+//! `examples/custom-spawner` does it right and is held to the contract by the conformance kit.
+//!
 //! ```
 //! use std::process::{Child, Command};
 //!
