@@ -22,7 +22,7 @@ pub(crate) struct Metrics {
     spawns: Family<SpawnLabels, Histogram>,
     /// Servers that answer.
     pub(crate) running_servers: Gauge,
-    /// Users in the books.
+    /// Users in the books; set by whoever is about to encode.
     pub(crate) total_users: Gauge,
     /// Ends that nobody asked for.
     pub(crate) unexpected_ends: Counter,

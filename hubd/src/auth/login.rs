@@ -170,9 +170,6 @@ impl Gate {
             .users()
             .create(vec![name.clone()], false, Timestamp::now())
             .await?;
-        self.metrics
-            .total_users
-            .set(i64::try_from(self.store.users().count()).unwrap_or(i64::MAX));
         self.store
             .users()
             .by_name(name)

@@ -100,9 +100,6 @@ impl HubBuilder {
             on_end: self.on_end,
         });
         make_named_users(&store, &directory).await?;
-        metrics
-            .total_users
-            .set(i64::try_from(store.users().count()).unwrap_or(i64::MAX));
 
         let (events, seen_by_proxy) = mpsc::channel(EVENTS);
         let options = ProxyOptions {

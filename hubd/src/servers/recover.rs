@@ -30,25 +30,21 @@ impl Servers {
     }
 
     async fn recover_one(&self, server: &ServerId, row: &Server) {
-        let unreadable = row.launch_id.is_none()
-            || row
-                .damage
-                .iter()
-                .any(|damage| matches!(damage.column, "state" | "launch_id"));
+        let unreadable = row
+            .damage
+            .iter()
+            .any(|damage| matches!(damage.column, "state" | "launch_id"));
         for damage in &row.damage {
             let (column, reason) = (damage.column, &damage.reason);
             tracing::error!(%server, column, reason, "a row is damaged, the server needs attention");
         }
-        if unreadable {
+        let Some(launch_id) = row.launch_id.clone().filter(|_| !unreadable) else {
             // It may be running. It is left alone until somebody stops it, which forgets the run.
             let launch_id = row.launch_id.clone().unwrap_or_else(LaunchId::random);
             let _ = self
                 .handle(server)
                 .recover(Saved::unreadable(launch_id))
                 .await;
-            return;
-        }
-        let Some(launch_id) = row.launch_id.clone() else {
             return;
         };
         let mut saved = Saved::new(launch_id, row.state.clone(), self.prefix(server));

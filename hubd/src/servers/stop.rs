@@ -110,10 +110,6 @@ impl Servers {
         for server in &ids {
             self.forget(server);
         }
-        self.inner
-            .metrics
-            .total_users
-            .set(count(self.inner.store.users().count()));
         Ok(Stopped::Done)
     }
 
@@ -125,9 +121,4 @@ impl Servers {
             .map(|server| self.stop(server, StopMode::Graceful, patience));
         futures_util::future::join_all(stops).await;
     }
-}
-
-/// A count as a gauge takes it.
-pub(super) fn count(many: usize) -> i64 {
-    i64::try_from(many).unwrap_or(i64::MAX)
 }

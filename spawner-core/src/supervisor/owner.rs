@@ -221,7 +221,7 @@ impl Owner {
         let ending = match &run.saved {
             Some(saved) if !saved.ready => self.failed_while_away(Some(status)).await,
             _ => {
-                let log_tail = self.log_tail(TAIL_LINES).await;
+                let log_tail = self.last_lines().await;
                 Ending::Exited(Ended { status, log_tail })
             }
         };
@@ -256,7 +256,7 @@ impl Owner {
         });
     }
 
-    pub(super) async fn log_tail(&self, lines: usize) -> Vec<String> {
+    async fn log_tail(&self, lines: usize) -> Vec<String> {
         tokio::time::timeout(TAIL_LIMIT, self.spawner.log_tail(lines))
             .await
             .unwrap_or_default()

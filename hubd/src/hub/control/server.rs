@@ -159,8 +159,6 @@ async fn add(
 ) -> Result<Json<Added>, Refused> {
     let accounts = &desk.accounts;
     let added = accounts.add(&new.name, new.admin, new.password).await?;
-    let users = i64::try_from(desk.app.store.users().count());
-    desk.app.metrics.total_users.set(users.unwrap_or(i64::MAX));
     tracing::info!(user = %new.name, admin = new.admin, "account added");
     Ok(Json(added))
 }
