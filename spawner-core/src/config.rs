@@ -46,6 +46,15 @@ pub struct SpawnerConfig {
     pub debug: bool,
     /// Makes the server ignore configuration in the user's home.
     pub disable_user_config: bool,
+    /// The most memory a server may use, in bytes. A spawner that cannot enforce a limit refuses to
+    /// start anything: see [`Spawner::check_limits`](crate::Spawner::check_limits).
+    pub mem_limit: Option<u64>,
+    /// The memory, in bytes, that a server can count on.
+    pub mem_guarantee: Option<u64>,
+    /// The most processor time a server may use, in cores (`0.5` is half of one).
+    pub cpu_limit: Option<f64>,
+    /// The processor time, in cores, that a server can count on.
+    pub cpu_guarantee: Option<f64>,
     /// What a user is asked before a start.
     pub options_form: FormSource,
     /// Which arguments the server is given by default.
@@ -97,9 +106,27 @@ impl Default for SpawnerConfig {
             default_url: String::new(),
             debug: false,
             disable_user_config: false,
+            mem_limit: None,
+            mem_guarantee: None,
+            cpu_limit: None,
+            cpu_guarantee: None,
             options_form: FormSource::default(),
             singleuser_args: SingleuserArgs::None,
         }
+    }
+}
+
+impl SpawnerConfig {
+    /// The names of the resource limits and guarantees that are set, as an admin writes them.
+    pub fn limits_set(&self) -> impl Iterator<Item = &'static str> {
+        [
+            ("mem_limit", self.mem_limit.is_some()),
+            ("mem_guarantee", self.mem_guarantee.is_some()),
+            ("cpu_limit", self.cpu_limit.is_some()),
+            ("cpu_guarantee", self.cpu_guarantee.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(name, set)| set.then_some(name))
     }
 }
 

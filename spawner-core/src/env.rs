@@ -149,6 +149,23 @@ fn hub_variables(env: &mut Env, config: &SpawnerConfig, ctx: &SpawnContext) {
             env.set(name, value);
         }
     }
+    // JupyterHub's names for these have no prefix. Servers show their users how much is left.
+    for (name, value) in [
+        ("MEM_LIMIT", config.mem_limit.map(|bytes| bytes.to_string())),
+        (
+            "MEM_GUARANTEE",
+            config.mem_guarantee.map(|bytes| bytes.to_string()),
+        ),
+        ("CPU_LIMIT", config.cpu_limit.map(|cores| cores.to_string())),
+        (
+            "CPU_GUARANTEE",
+            config.cpu_guarantee.map(|cores| cores.to_string()),
+        ),
+    ] {
+        if let Some(value) = value {
+            env.set(name, value);
+        }
+    }
 }
 
 /// The launch id that an environment block carries (`/proc/PID/environ`, a container's `Env`).
@@ -204,6 +221,8 @@ mod tests {
             notebook_dir: "/data/%U".into(),
             default_url: "/lab/tree/{username}".into(),
             debug: true,
+            mem_limit: Some(1 << 30),
+            cpu_limit: Some(0.5),
             ..SpawnerConfig::default()
         };
         let env = base_env(&config, &context("tee", "proj2"));
@@ -226,10 +245,18 @@ mod tests {
             ("JUPYTERHUB_ROOT_DIR", "/data/tee"),
             ("JUPYTERHUB_DEFAULT_URL", "/lab/tree/tee"),
             ("JUPYTERHUB_DEBUG", "1"),
+            ("MEM_LIMIT", "1073741824"),
+            ("CPU_LIMIT", "0.5"),
         ] {
             assert_eq!(env.get(name), Some(value), "{name}");
         }
-        assert_eq!(env.get("JUPYTERHUB_DISABLE_USER_CONFIG"), None);
+        for name in [
+            "JUPYTERHUB_DISABLE_USER_CONFIG",
+            "MEM_GUARANTEE",
+            "CPU_GUARANTEE",
+        ] {
+            assert_eq!(env.get(name), None, "{name}");
+        }
     }
 
     #[test]

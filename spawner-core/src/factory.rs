@@ -3,8 +3,10 @@
 use async_trait::async_trait;
 
 use crate::error::SpawnError;
-use crate::ids::ServerId;
+use crate::ids::{LaunchId, ServerId};
 use crate::spawner::Spawner;
+use crate::state::SpawnerState;
+use crate::status::StopMode;
 
 /// Makes the spawners of one backend and holds what they share (a client, a runtime directory).
 ///
@@ -19,6 +21,53 @@ pub trait SpawnerFactory: Send + Sync + 'static {
     /// of an error says what to install or start.
     async fn preflight(&self) -> Result<(), SpawnError> {
         Ok(())
+    }
+
+    /// Looks for runs of this daemon that are in the world and not among `known`: what a crash, or
+    /// books that were lost, left behind. Asked at boot. It only looks: whether a find is taken up
+    /// or ended is the daemon's decision, see [`Found`].
+    ///
+    /// What belongs to another daemon on the same host ([`BackendSetup::instance`]) is never
+    /// found. An error means "cannot tell", and the daemon asks again. By default nothing is found,
+    /// which is right for a backend whose runs end with the daemon.
+    ///
+    /// [`BackendSetup::instance`]: crate::BackendSetup::instance
+    async fn reap(&self, known: &[Known]) -> Result<Vec<Found>, SpawnError> {
+        let _ = known;
+        Ok(Vec::new())
+    }
+}
+
+/// A run that is in the books, for [`SpawnerFactory::reap`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Known {
+    /// Whose it is.
+    pub server: ServerId,
+    /// Which run.
+    pub launch_id: LaunchId,
+}
+
+/// A run that is in the world and not in the books.
+///
+/// To take it up, give `state` to the owner task of `server` ([`Saved`](crate::Saved)); to end it,
+/// [`end`](Self::end) it. One of the two, never both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Whose it is, by the mark that it carries.
+    pub server: ServerId,
+    /// Which run.
+    pub launch_id: LaunchId,
+    /// What [`Spawner::load_state`] takes to find it again.
+    pub state: SpawnerState,
+}
+
+impl Found {
+    /// Ends the run with a spawner of its own, beside whatever the server's owner task is doing.
+    /// An error means that it may still be there.
+    pub async fn end(&self, factory: &dyn SpawnerFactory) -> Result<(), SpawnError> {
+        let mut spawner = factory.create(&self.server);
+        spawner.load_state(&self.state)?;
+        spawner.stop(StopMode::Now).await
     }
 }
 

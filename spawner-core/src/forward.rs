@@ -150,6 +150,13 @@ macro_rules! forward_spawner {
             }
         } $($rest)* }
     };
+    (@collect $g:tt $t:tt [$get:ident $get_mut:ident] { $($done:tt)* } check_limits $($rest:ident)*) => {
+        $crate::forward::forward_spawner! { @collect $g $t [$get $get_mut] { $($done)*
+            fn check_limits(&self) -> Result<(), $crate::SpawnError> {
+                self.$get().check_limits()
+            }
+        } $($rest)* }
+    };
     (@collect $g:tt $t:tt [$get:ident $get_mut:ident] { $($done:tt)* } log_tail $($rest:ident)*) => {
         $crate::forward::forward_spawner! { @collect $g $t [$get $get_mut] { $($done)*
             async fn log_tail(&self, lines: usize) -> Vec<String> {
@@ -166,7 +173,7 @@ forward_spawner! {
     impl [S: crate::Spawner + ?Sized] Spawner for Box<S>, by as_ref / as_mut;
     forward [
         config start stop poll exited listen_on endpoint get_env get_args get_state load_state
-        clear_state options_form options_from_form check_options log_tail
+        clear_state options_form options_from_form check_options check_limits log_tail
     ];
     own {}
 }

@@ -109,7 +109,7 @@ impl<L, S> Layered<L, S> {
 
 forward_spawner! {
     impl [L: SpawnerLayer, S: Spawner] Spawner for Layered<L, S>, by inner / inner_mut;
-    forward [config poll exited listen_on endpoint get_state load_state clear_state log_tail];
+    forward [config poll exited listen_on endpoint get_state load_state clear_state check_limits log_tail];
     own {
         async fn start(&mut self, mut launch: Launch) -> Result<Endpoint, SpawnError> {
             self.layer.before_start(&mut launch).await?;
@@ -235,13 +235,17 @@ mod tests {
             self.saw("check_options");
             Ok(())
         }
+        fn check_limits(&self) -> Result<(), SpawnError> {
+            self.saw("check_limits");
+            Ok(())
+        }
         async fn log_tail(&self, _: usize) -> Vec<String> {
             self.saw("log_tail");
             Vec::new()
         }
     }
 
-    const EVERY_METHOD: [&str; 16] = [
+    const EVERY_METHOD: [&str; 17] = [
         "config",
         "start",
         "stop",
@@ -257,6 +261,7 @@ mod tests {
         "options_form",
         "options_from_form",
         "check_options",
+        "check_limits",
         "log_tail",
     ];
 
@@ -282,6 +287,7 @@ mod tests {
         spawner.options_form(&form).await.unwrap();
         spawner.options_from_form(FormData::default()).unwrap();
         spawner.check_options(&UserOptions::default()).unwrap();
+        spawner.check_limits().unwrap();
         spawner.log_tail(1).await;
     }
 

@@ -23,7 +23,7 @@ use crate::status::{ExitStatus, PollStatus, StopMode};
 /// task ([`supervise`](crate::supervise)) calls it by `&mut`, so no two calls overlap: a stop
 /// cannot meet a poll, and a start that takes too long is dropped before anything else is asked.
 ///
-/// The order of calls in a run is `check_options`, [`listen_on`](Self::listen_on),
+/// The order of calls in a run is `check_options`, `check_limits`, [`listen_on`](Self::listen_on),
 /// [`get_env`](Self::get_env) and [`get_args`](Self::get_args), [`start`](Self::start), then
 /// [`poll`](Self::poll) and [`exited`](Self::exited), then [`stop`](Self::stop), which is called
 /// after *every* run, also after a failed start and after an end that was noticed. After a daemon
@@ -133,6 +133,19 @@ pub trait Spawner: fmt::Debug + Send + Sync + 'static {
     fn check_options(&self, options: &UserOptions) -> Result<(), OptionsError> {
         let _ = options;
         Ok(())
+    }
+
+    /// Refuses limits (`mem_limit`, `mem_guarantee`, `cpu_limit`, `cpu_guarantee`) that this spawner
+    /// cannot enforce, and says why. Asked before every start. By default every one that is set is
+    /// refused: a limit that is silently ignored is worse than none.
+    fn check_limits(&self) -> Result<(), SpawnError> {
+        match self.config().limits_set().next() {
+            None => Ok(()),
+            Some(name) => Err(SpawnError::new(
+                SpawnErrorKind::Refused,
+                format!("`{name}` is configured, and this kind of spawner cannot enforce it."),
+            )),
+        }
     }
 
     /// The last `lines` lines that the server printed, oldest first. By default none.

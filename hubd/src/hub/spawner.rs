@@ -63,5 +63,6 @@ fn shared_knobs(table: &SpawnerTable) -> SpawnerConfig {
             SingleuserArgs::None => spawner_core::SingleuserArgs::None,
             SingleuserArgs::Classic => spawner_core::SingleuserArgs::Classic,
         },
+        ..default
     }
 }

@@ -105,6 +105,7 @@ impl Owner {
             spawner.check_options(&ctx.options).map_err(|error| {
                 SpawnError::new(SpawnErrorKind::Refused, error.message.clone()).with_source(error)
             })?;
+            spawner.check_limits()?;
             journal.starting(&ctx).await.map_err(books_failed)?;
             ctx.listen = Some(spawner.listen_on(&ctx).await?);
             Ok(ctx)
