@@ -33,6 +33,8 @@ pub enum SpawnErrorKind {
     Timeout,
     /// The server ended while it was being started.
     Exited(ExitStatus),
+    /// Somebody else listens where the server was told to; another address may help.
+    AddressTaken,
     /// A stop was carried out and the server is still there.
     StillAlive,
     /// The start was cancelled.

@@ -82,6 +82,16 @@ macro_rules! forward_spawner {
             }
         } $($rest)* }
     };
+    (@collect $g:tt $t:tt [$get:ident $get_mut:ident] { $($done:tt)* } check_listener $($rest:ident)*) => {
+        $crate::forward::forward_spawner! { @collect $g $t [$get $get_mut] { $($done)*
+            async fn check_listener(
+                &mut self,
+                endpoint: &$crate::Endpoint,
+            ) -> Result<(), $crate::SpawnError> {
+                self.$get_mut().check_listener(endpoint).await
+            }
+        } $($rest)* }
+    };
     (@collect $g:tt $t:tt [$get:ident $get_mut:ident] { $($done:tt)* } get_env $($rest:ident)*) => {
         $crate::forward::forward_spawner! { @collect $g $t [$get $get_mut] { $($done)*
             fn get_env(&self, ctx: &$crate::SpawnContext) -> $crate::Env {
@@ -172,8 +182,8 @@ pub(crate) use forward_spawner;
 forward_spawner! {
     impl [S: crate::Spawner + ?Sized] Spawner for Box<S>, by as_ref / as_mut;
     forward [
-        config start stop poll exited listen_on endpoint get_env get_args get_state load_state
-        clear_state options_form options_from_form check_options check_limits log_tail
+        config start stop poll exited listen_on endpoint check_listener get_env get_args
+        get_state load_state clear_state options_form options_from_form check_options check_limits log_tail
     ];
     own {}
 }

@@ -109,7 +109,10 @@ impl<L, S> Layered<L, S> {
 
 forward_spawner! {
     impl [L: SpawnerLayer, S: Spawner] Spawner for Layered<L, S>, by inner / inner_mut;
-    forward [config poll exited listen_on endpoint get_state load_state clear_state check_limits log_tail];
+    forward [
+        config poll exited listen_on endpoint check_listener get_state load_state clear_state
+        check_limits log_tail
+    ];
     own {
         async fn start(&mut self, mut launch: Launch) -> Result<Endpoint, SpawnError> {
             self.layer.before_start(&mut launch).await?;
@@ -204,6 +207,10 @@ mod tests {
             self.saw("endpoint");
             Ok(None)
         }
+        async fn check_listener(&mut self, _: &Endpoint) -> Result<(), SpawnError> {
+            self.saw("check_listener");
+            Ok(())
+        }
         fn get_env(&self, _: &SpawnContext) -> Env {
             self.saw("get_env");
             Env::default()
@@ -245,7 +252,7 @@ mod tests {
         }
     }
 
-    const EVERY_METHOD: [&str; 17] = [
+    const EVERY_METHOD: [&str; 18] = [
         "config",
         "start",
         "stop",
@@ -253,6 +260,7 @@ mod tests {
         "exited",
         "listen_on",
         "endpoint",
+        "check_listener",
         "get_env",
         "get_args",
         "get_state",
@@ -279,6 +287,8 @@ mod tests {
         spawner.exited().await;
         spawner.listen_on(&ctx).await.unwrap();
         spawner.endpoint().await.unwrap();
+        let there = ctx.listen.as_ref().unwrap().local_endpoint();
+        spawner.check_listener(&there).await.unwrap();
         spawner.get_env(&ctx);
         spawner.get_args(&ctx);
         let state = spawner.get_state();

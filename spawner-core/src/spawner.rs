@@ -91,6 +91,16 @@ pub trait Spawner: fmt::Debug + Send + Sync + 'static {
         Ok(None)
     }
 
+    /// Whether it is this server that listens at `endpoint`, and no stranger who took its address
+    /// between [`listen_on`](Self::listen_on) and its bind. Asked when somebody answers there for
+    /// the first time, before the server is called running, and when the server ended before it
+    /// answered. An error of kind [`SpawnErrorKind::AddressTaken`] makes the owner task end the
+    /// process and try again at another address. By default nothing is looked at.
+    async fn check_listener(&mut self, endpoint: &Endpoint) -> Result<(), SpawnError> {
+        let _ = endpoint;
+        Ok(())
+    }
+
     /// The environment of a run. By default [`base_env`]: `env`, `env_keep`, the hub's variables,
     /// `environment`.
     fn get_env(&self, ctx: &SpawnContext) -> Env {
