@@ -28,6 +28,8 @@ pub(crate) struct Metrics {
     pub(crate) unexpected_ends: Counter,
     /// Servers of an earlier process of the hub that were found again.
     pub(crate) adopted_servers: Counter,
+    /// Runs that an earlier process of the hub left, and that are in no books.
+    pub(crate) reaped_servers: Counter,
     /// Logins, by whether they succeeded.
     pub(crate) logins: Family<LoginLabels, Counter>,
 }
@@ -74,6 +76,7 @@ impl Metrics {
         });
         let (running_servers, total_users) = (Gauge::default(), Gauge::default());
         let (unexpected_ends, adopted_servers) = (Counter::default(), Counter::default());
+        let reaped_servers = Counter::default();
         let logins = Family::<LoginLabels, Counter>::default();
 
         let mut registry = Registry::default();
@@ -100,6 +103,11 @@ impl Metrics {
             "Servers found again after a restart of the hub",
             adopted_servers.clone(),
         );
+        hubd.register(
+            "reaped_servers",
+            "Runs that an earlier process of the hub left and that were ended",
+            reaped_servers.clone(),
+        );
         hubd.register("logins", "Attempts to log in", logins.clone());
         hubd.register(
             "store_commits",
@@ -125,6 +133,7 @@ impl Metrics {
             total_users,
             unexpected_ends,
             adopted_servers,
+            reaped_servers,
             logins,
         }
     }

@@ -1,4 +1,5 @@
-//! Every background task of the hub, each with a name, under one stop signal.
+//! Every background task of the hub, each with a name, under one stop signal; and a bound for code
+//! that is not the hub's own.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -61,6 +62,30 @@ impl Tasks {
     }
 }
 
+/// Why a piece of foreign code gave no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoAnswer {
+    /// It took too long.
+    #[error("there was no answer within {} seconds", .0.as_secs_f64())]
+    Late(Duration),
+    /// It panicked.
+    #[error("it panicked")]
+    Panicked,
+}
+
+/// Waits for the answer of code that somebody else wrote, at most `limit`. Its panic is an answer.
+pub(crate) async fn bounded<T>(
+    limit: Duration,
+    work: impl Future<Output = T>,
+) -> Result<T, NoAnswer> {
+    let guarded = AssertUnwindSafe(work).catch_unwind();
+    match tokio::time::timeout(limit, guarded).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(_panic)) => Err(NoAnswer::Panicked),
+        Err(_elapsed) => Err(NoAnswer::Late(limit)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,6 +98,16 @@ mod tests {
         tasks.spawn("works", async { sender.send(()).unwrap() });
         done.await.unwrap();
         assert_eq!(tasks.stop(Duration::from_secs(60)).await, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn foreign_code_is_bounded() {
+        let limit = Duration::from_secs(2);
+        assert_eq!(bounded(limit, async { 1 }).await, Ok(1));
+        let late = bounded(limit, std::future::pending::<()>()).await;
+        assert_eq!(late, Err(NoAnswer::Late(limit)));
+        let panics = bounded(limit, async { panic!("on purpose") }).await;
+        assert_eq!(panics.map(|(): ()| ()), Err(NoAnswer::Panicked));
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::context::SpawnContext;
 use crate::env::ENV_KEEP;
+use crate::hooks::SpawnHooks;
 use crate::options::{FormContext, OptionsForm};
 
 /// What a spawner is configured with, held by composition: [`Spawner::config`](crate::Spawner::config)
@@ -24,13 +25,31 @@ pub struct SpawnerConfig {
     pub ip: String,
     /// The port that the server binds; `0` means a free one for each start.
     pub port: u16,
+    /// How long everything before a start may take: checking options and limits, choosing an
+    /// address, asking for environment and arguments. Default 30 s.
+    pub prepare_timeout: Duration,
+    /// How long each of the [`hooks`](Self::hooks) may take. Default 30 s.
+    pub hook_timeout: Duration,
     /// How long [`Spawner::start`](crate::Spawner::start) may take to return an endpoint.
     /// Default 60 s.
     pub start_timeout: Duration,
     /// How long the server may take, after that, to answer over HTTP. Default 30 s.
     pub http_timeout: Duration,
+    /// How long a start may take altogether, with all that is tried again. By default the sum of
+    /// the four above.
+    pub total_timeout: Option<Duration>,
     /// How often the server is polled while it runs; zero turns polling off. Default 30 s.
     pub poll_interval: Duration,
+    /// The part of `poll_interval` over which polls are spread, so that those of many servers do
+    /// not come at once: 0.1, the default, is 5 % to either side. 0 is none, 1 the most.
+    pub poll_jitter: f64,
+    /// After how many failed starts in a row further ones are denied for a while
+    /// ([`Denied::FailsRepeatedly`](crate::Denied::FailsRepeatedly)). 0, the default, is never.
+    /// Refused and cancelled starts do not count; other servers are not touched.
+    pub consecutive_failure_limit: u32,
+    /// What runs before each start and after each stop (JupyterHub's `pre_spawn_hook` and
+    /// `post_stop_hook`).
+    pub hooks: Option<Arc<dyn SpawnHooks>>,
     /// Names of the daemon's environment variables that a server inherits.
     pub env_keep: Vec<String>,
     /// Variables set before everything else. Deprecated in the seed and here: use `environment`.
@@ -96,9 +115,15 @@ impl Default for SpawnerConfig {
             args: Vec::new(),
             ip: "127.0.0.1".to_owned(),
             port: 0,
+            prepare_timeout: Duration::from_secs(30),
+            hook_timeout: Duration::from_secs(30),
             start_timeout: Duration::from_secs(60),
             http_timeout: Duration::from_secs(30),
+            total_timeout: None,
             poll_interval: Duration::from_secs(30),
+            poll_jitter: 0.1,
+            consecutive_failure_limit: 0,
+            hooks: None,
             env_keep: ENV_KEEP.map(str::to_owned).to_vec(),
             env: BTreeMap::new(),
             environment: BTreeMap::new(),

@@ -108,6 +108,7 @@ mod env;
 mod error;
 mod factory;
 mod forward;
+mod hooks;
 mod ids;
 mod journal;
 mod launch;
@@ -122,6 +123,7 @@ mod spawner;
 mod state;
 mod status;
 mod supervisor;
+mod user_env;
 
 pub use command::{base_args, expand};
 pub use config::{EnvValue, FormSource, SingleuserArgs, SpawnerConfig};
@@ -130,13 +132,14 @@ pub use endpoint::{Endpoint, ListenOn};
 pub use env::{Env, LAUNCH_MARKER, base_env, launch_marker};
 pub use error::{BoxError, SpawnError, SpawnErrorKind, error_chain};
 pub use factory::{Found, Known, SpawnerFactory};
+pub use hooks::SpawnHooks;
 pub use ids::{LaunchId, NameError, ServerId, ServerName, UserName, escape_object_name};
 pub use journal::{Journal, NoJournal};
 pub use launch::Launch;
 pub use layer::{Layered, SpawnerLayer};
 pub use options::{FormContext, FormData, OptionsError, OptionsForm, UserOptions, escape_html};
 pub use outcome::{Ended, Ending, Failure, Outcome, StartPhase};
-pub use ports::free_port;
+pub use ports::{base_listen_on, free_port};
 pub use progress::{ProgressEvent, ProgressLog, ProgressReader};
 pub use registry::{BackendSetup, Registry, SetupError};
 pub use secret::Secret;
@@ -146,3 +149,4 @@ pub use status::{ExitStatus, PollStatus, StopMode};
 pub use supervisor::{
     Denied, Deps, Event, Gone, HttpProbe, Phase, Probe, Saved, ServerHandle, StartError, supervise,
 };
+pub use user_env::check_user_variable;

@@ -59,8 +59,11 @@ pub struct Failure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StartPhase {
-    /// Options, address, environment: before anything of the run exists.
+    /// Options, address, environment: before anything of the run exists; bounded by
+    /// `prepare_timeout`.
     Preparing,
+    /// The pre-spawn hook runs; bounded by `hook_timeout`.
+    Hooks,
     /// The spawner is making the process or container; bounded by `start_timeout`.
     Launching,
     /// It runs and does not answer yet; bounded by `http_timeout`.
@@ -72,6 +75,7 @@ impl StartPhase {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Preparing => "preparing",
+            Self::Hooks => "hooks",
             Self::Launching => "launching",
             Self::Waiting => "waiting",
         }
@@ -91,6 +95,29 @@ impl Outcome {
             Ending::Stopped => None,
             Ending::Exited(ended) => Some(ended.status),
             Ending::Failed(failure) => failure.status,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Outcomes are saved: what was written stays readable.
+    #[test]
+    fn phases_are_saved_by_their_words() {
+        for (phase, word) in [
+            (StartPhase::Preparing, "preparing"),
+            (StartPhase::Hooks, "hooks"),
+            (StartPhase::Launching, "launching"),
+            (StartPhase::Waiting, "waiting"),
+        ] {
+            assert_eq!(phase.as_str(), word);
+            assert_eq!(serde_json::to_value(phase).unwrap(), word);
+            assert_eq!(
+                serde_json::from_value::<StartPhase>(word.into()).unwrap(),
+                phase
+            );
         }
     }
 }

@@ -5,6 +5,10 @@ use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::{Mutex, PoisonError};
 
+use crate::config::SpawnerConfig;
+use crate::endpoint::ListenOn;
+use crate::error::{SpawnError, SpawnErrorKind};
+
 /// How many recent answers are not given again.
 const REMEMBERED: usize = 512;
 /// How often the kernel is asked before an answer is taken although it was given before.
@@ -13,6 +17,29 @@ const TRIES: usize = 64;
 /// Ports given out a moment ago: the kernel may offer one again before its server has bound it,
 /// which in a burst of starts is no rare event.
 static RECENT: Mutex<VecDeque<u16>> = Mutex::new(VecDeque::new());
+
+/// The default of [`Spawner::listen_on`](crate::Spawner::listen_on): the configured `ip`, and `port`
+/// or a free port of this host.
+pub fn base_listen_on(config: &SpawnerConfig) -> Result<ListenOn, SpawnError> {
+    let ip = match config.ip.as_str() {
+        "" => None,
+        ip => Some(
+            ip.trim_matches(['[', ']'])
+                .parse::<IpAddr>()
+                .map_err(|source| {
+                    let message = format!("The configured `ip` is not an address: \"{ip}\".");
+                    SpawnError::new(SpawnErrorKind::Refused, message).with_source(source)
+                })?,
+        ),
+    };
+    let port = match config.port {
+        0 => free_port(ip).map_err(|source| {
+            SpawnError::other("No free port could be found.").with_source(source)
+        })?,
+        port => port,
+    };
+    Ok(ListenOn::Tcp { ip, port })
+}
 
 /// A port that nobody listens on, for a server that will bind it in a moment.
 ///

@@ -1,7 +1,6 @@
 //! The trait that a backend implements.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use async_trait::async_trait;
 
@@ -13,7 +12,7 @@ use crate::env::{Env, base_env};
 use crate::error::{SpawnError, SpawnErrorKind};
 use crate::launch::Launch;
 use crate::options::{FormContext, FormData, OptionsError, OptionsForm, UserOptions};
-use crate::ports::free_port;
+use crate::ports::base_listen_on;
 use crate::state::{SpawnerState, StateError};
 use crate::status::{ExitStatus, PollStatus, StopMode};
 
@@ -60,29 +59,10 @@ pub trait Spawner: fmt::Debug + Send + Sync + 'static {
         std::future::pending().await
     }
 
-    /// Where the server shall listen, as the server sees it. By default `ip`, and `port` or a free
-    /// port of this host.
+    /// Where the server shall listen, as the server sees it. By default [`base_listen_on`].
     async fn listen_on(&mut self, ctx: &SpawnContext) -> Result<ListenOn, SpawnError> {
         let _ = ctx;
-        let config = self.config();
-        let ip = match config.ip.as_str() {
-            "" => None,
-            ip => Some(
-                ip.trim_matches(['[', ']'])
-                    .parse::<IpAddr>()
-                    .map_err(|source| {
-                        let message = format!("The configured `ip` is not an address: \"{ip}\".");
-                        SpawnError::new(SpawnErrorKind::Refused, message).with_source(source)
-                    })?,
-            ),
-        };
-        let port = match config.port {
-            0 => free_port(ip).map_err(|source| {
-                SpawnError::other("No free port could be found.").with_source(source)
-            })?,
-            port => port,
-        };
-        Ok(ListenOn::Tcp { ip, port })
+        base_listen_on(self.config())
     }
 
     /// Where a running server is reached, asked after `load_state` when it was found alive

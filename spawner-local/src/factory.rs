@@ -1,20 +1,28 @@
 //! Where the spawners of this host come from.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use nix::unistd::{Uid, User};
 use spawner_core::{
-    BackendSetup, Registry, ServerId, SetupError, SpawnError, Spawner, SpawnerConfig,
-    SpawnerFactory,
+    BackendSetup, BoxError, Found, Known, Registry, ServerId, SetupError, SpawnError,
+    SpawnErrorKind, Spawner, SpawnerConfig, SpawnerFactory,
 };
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use crate::account::{RunAs, private_directory};
 use crate::local::LocalProcessSpawner;
 use crate::process::{Identity, Process};
-use crate::settings::{Kind, Settings};
+use crate::reap;
+use crate::settings::{Kind, Settings, Transport};
+use crate::socket::Sockets;
+
+/// How long a look for left over runs may take. A process that cannot be asked holds up whoever asks.
+const REAP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Adds the kinds `local` and `simple`.
 pub fn register(registry: &mut Registry) {
@@ -36,6 +44,10 @@ pub(crate) struct Shared {
     pub(crate) run_as: RunAs,
     /// Where the logs are.
     pub(crate) log_dir: PathBuf,
+    /// Where the sockets are, if servers listen on such.
+    pub(crate) sockets: Option<Sockets>,
+    /// Tells this hub's processes from another's.
+    pub(crate) instance: String,
 }
 
 impl LocalFactory {
@@ -79,6 +91,16 @@ impl LocalFactory {
                 RunAs::HubUser { homes }
             }
         };
+        let sockets = match settings.transport {
+            Transport::Tcp => None,
+            Transport::Unix => {
+                // Other accounts cannot pass through the state directory.
+                let shared = kind == Kind::Local && Uid::effective().is_root();
+                let default = if shared { "/run/hubd" } else { "sockets" };
+                let dir = settings.socket_dir.as_deref().unwrap_or(default.as_ref());
+                Some(Sockets::new(state_dir.join(dir), shared)?)
+            }
+        };
         let log_dir = settings.log_dir.as_deref().unwrap_or("logs".as_ref());
         Ok(Self {
             shared: Arc::new(Shared {
@@ -86,6 +108,8 @@ impl LocalFactory {
                 log_dir: state_dir.join(log_dir),
                 settings,
                 run_as,
+                sockets,
+                instance: setup.instance,
             }),
         })
     }
@@ -108,11 +132,39 @@ impl SpawnerFactory for LocalFactory {
                 let dir = shared.log_dir.display();
                 let message = format!("The log directory {dir} cannot be used: {source}.");
                 SpawnError::other(message).with_source(source)
-            })
+            })?;
+            match &shared.sockets {
+                Some(sockets) => sockets.prepare(),
+                None => Ok(()),
+            }
         });
         checked.await.map_err(|error| {
             SpawnError::other("The log directory could not be looked at.").with_source(error)
         })?
+    }
+
+    async fn reap(&self, known: &[Known]) -> Result<Vec<Found>, SpawnError> {
+        let known: HashSet<_> = known.iter().map(|known| known.launch_id.clone()).collect();
+        let shared = Arc::clone(&self.shared);
+        let search = spawn_blocking(move || {
+            let Shared {
+                instance,
+                run_as,
+                sockets,
+                ..
+            } = &*shared;
+            reap::search(instance, &known, run_as, sockets.as_ref())
+        });
+        let cannot_tell = |source: BoxError| {
+            let message = "The hub cannot see which servers were left behind.";
+            SpawnError::new(SpawnErrorKind::Unavailable, message).with_source(source)
+        };
+        match timeout(REAP_TIMEOUT, search).await {
+            Ok(Ok(Ok(found))) => Ok(found),
+            Ok(Ok(Err(error))) => Err(cannot_tell(error.into())),
+            Ok(Err(error)) => Err(cannot_tell(error.into())),
+            Err(elapsed) => Err(cannot_tell(elapsed.into())),
+        }
     }
 }
 

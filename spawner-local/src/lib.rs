@@ -11,6 +11,9 @@
 //!                             │    └── sys      the child's side of it: the only `unsafe` code
 //!                             ├── run       the server while it runs, and what is saved of it
 //!                             │    └── process  boot id + pid + start time, held by pidfd
+//!                             ├── listener  whose the socket is that answers for it
+//!                             ├── socket    where it listens, if that is a file
+//!                             ├── reap      runs that a hub left behind
 //!                             └── tree      every process that the server started
 //! ```
 //!
@@ -30,6 +33,8 @@
 //! | `kill_timeout` | 5 | seconds after SIGKILL, before a stop has failed |
 //! | `log_dir` | `logs` | where the servers' output goes, a file for each; below `state_dir` if relative |
 //! | `log_max_bytes` | 16777216 | a file larger than this becomes `.1` at the next start; `0`: never |
+//! | `transport` | `tcp` | what servers listen on: `tcp`, a port, or `unix`, a socket that only the server's account and the hub can reach |
+//! | `socket_dir` | `/run/hubd` or `sockets` | with `transport = "unix"`: where the sockets are; the first for `local` under root, else below `state_dir` |
 //! | `no_new_privileges` | true | no program of the server gains rights, so `sudo` is of no use in it |
 //! | `allow_root` | false | `local` only: let the user `root` have a server |
 //! | `home_dir_template` | `homes/{username}` | `simple` only: the users' homes, below `state_dir` if relative |
@@ -44,11 +49,14 @@ mod account;
 mod command;
 mod factory;
 mod gate;
+mod listener;
 mod local;
 mod log;
 mod process;
+mod reap;
 mod run;
 mod settings;
+mod socket;
 mod start;
 mod sys;
 mod tree;

@@ -4,22 +4,26 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use nix::unistd::Uid;
 use spawner_core::{
-    Endpoint, Env, ExitStatus, LAUNCH_MARKER, Launch, PollStatus, ServerId, SpawnContext,
+    Endpoint, Env, ExitStatus, LAUNCH_MARKER, Launch, ListenOn, PollStatus, ServerId, SpawnContext,
     SpawnError, SpawnErrorKind, Spawner, SpawnerConfig, SpawnerState, StateError, StopMode,
-    base_env,
+    base_args, base_env, base_listen_on,
 };
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::info;
 
-use crate::account::Account;
+use crate::account::{Account, Credentials};
 use crate::command::Command;
 use crate::factory::Shared;
 use crate::gate::{self, Forking, Gate, StartError};
+use crate::listener;
 use crate::log::Log;
 use crate::process::Identity;
+use crate::reap::{INSTANCE_MARKER, SERVER_MARKER};
 use crate::run::{Run, Saved};
+use crate::socket;
 use crate::start::Prepared;
 use crate::sys::Step;
 
@@ -60,7 +64,8 @@ impl LocalProcessSpawner {
     async fn prepare(&self, launch: &mut Launch) -> Result<Prepared, SpawnError> {
         let account = self.shared.run_as.account(&self.server).await?;
         let mut env = std::mem::take(&mut launch.env);
-        complete(&mut env, launch, &account);
+        complete(&mut env, &account);
+        self.mark(&mut env, launch);
         let home = PathBuf::from(env.get("HOME").unwrap_or_default());
         let (cmd, args) = (launch.cmd.clone(), launch.args.clone());
         let (log, shared) = (self.log.clone(), Arc::clone(&self.shared));
@@ -73,12 +78,20 @@ impl LocalProcessSpawner {
         })?
     }
 
+    /// Sets what the processes of the run are found by, whatever configuration and layers say.
+    fn mark(&self, env: &mut Env, launch: &Launch) {
+        env.set(LAUNCH_MARKER, launch.ctx.launch_id.as_str());
+        env.set(INSTANCE_MARKER, self.shared.instance.as_str());
+        env.set(SERVER_MARKER, self.server.to_string());
+    }
+
     /// Brings the child through its gate: nothing runs before the hub could find it again.
     async fn pass(
         &mut self,
         mut gate: Gate,
         launch: &Launch,
         endpoint: &Endpoint,
+        account: Option<Credentials>,
     ) -> Result<(), SpawnError> {
         let Some(child) = gate.child().await else {
             // There is none, and `settled` says why.
@@ -91,11 +104,23 @@ impl LocalProcessSpawner {
         let saved = Saved {
             identity: Identity::of(child).map_err(lost)?,
             launch_id: launch.ctx.launch_id.clone(),
-            endpoint: endpoint.clone(),
+            endpoint: Some(endpoint.clone()),
             log_from: self.log_from,
+            uid: Some(
+                account
+                    .as_ref()
+                    .map_or(Uid::effective().as_raw(), |ids| ids.uid),
+            ),
         };
         let run = self.run.insert(Run::new(saved).map_err(lost)?);
         launch.checkpoint(&run.saved().state()).await?;
+        if let Endpoint::Unix { path } = endpoint.clone() {
+            let made = spawn_blocking(move || {
+                socket::make_place(&path, account.as_ref())
+                    .map_err(|source| socket::unusable(&path, source))
+            });
+            made.await.map_err(|error| lost(error.into()))??;
+        }
         gate.open().map_err(lost)
     }
 
@@ -120,8 +145,8 @@ impl LocalProcessSpawner {
     }
 }
 
-/// Adds to the environment what the account says and what the processes of a run are found by.
-fn complete(env: &mut Env, launch: &Launch, account: &Account) {
+/// Adds to the environment what the account says.
+fn complete(env: &mut Env, account: &Account) {
     let (home, shell) = (
         account.home.to_string_lossy(),
         account.shell.to_string_lossy(),
@@ -134,7 +159,6 @@ fn complete(env: &mut Env, launch: &Launch, account: &Account) {
             env.set(name, value);
         }
     }
-    env.set(LAUNCH_MARKER, launch.ctx.launch_id.as_str());
 }
 
 #[async_trait]
@@ -157,7 +181,7 @@ impl Spawner for LocalProcessSpawner {
         let endpoint = listen.local_endpoint();
 
         let prepared = self.prepare(&mut launch).await?;
-        let names = prepared.names;
+        let (names, account) = (prepared.names, prepared.plan.credentials.clone());
         self.log_from = prepared.log_from;
         let message = format!("Starting {} as {}", names.program.display(), names.account);
         launch.report(10, message);
@@ -166,7 +190,7 @@ impl Spawner for LocalProcessSpawner {
             gate::begin(prepared.plan).map_err(|source| names.explain(StartError::Fork(source)))?;
         // Kept here before anything is awaited: if this start is dropped, the next call sees it.
         self.forking = Some(forking);
-        let passed = self.pass(gate, &launch, &endpoint).await;
+        let passed = self.pass(gate, &launch, &endpoint, account).await;
         let settled = match &mut self.forking {
             Some(forking) => forking.settled().await,
             None => Ok(()),
@@ -214,7 +238,31 @@ impl Spawner for LocalProcessSpawner {
     }
 
     async fn endpoint(&mut self) -> Result<Option<Endpoint>, SpawnError> {
-        Ok(self.run.as_ref().map(|run| run.saved().endpoint.clone()))
+        Ok(self
+            .run
+            .as_ref()
+            .and_then(|run| run.saved().endpoint.clone()))
+    }
+
+    async fn listen_on(&mut self, ctx: &SpawnContext) -> Result<ListenOn, SpawnError> {
+        let Some(sockets) = self.shared.sockets.clone() else {
+            return base_listen_on(self.config());
+        };
+        let path = sockets.path(&ctx.launch_id);
+        let prepared = spawn_blocking(move || sockets.prepare()).await;
+        prepared.map_err(|error| {
+            SpawnError::other("The directory for sockets could not be looked at.")
+                .with_source(error)
+        })??;
+        Ok(ListenOn::Unix { path })
+    }
+
+    async fn check_listener(&mut self, endpoint: &Endpoint) -> Result<(), SpawnError> {
+        let running = self.poll().await? == PollStatus::Running;
+        match &self.run {
+            Some(run) => listener::check(run.saved(), running, endpoint).await,
+            None => Ok(()),
+        }
     }
 
     fn get_env(&self, ctx: &SpawnContext) -> Env {
@@ -227,6 +275,17 @@ impl Spawner for LocalProcessSpawner {
             }
         }
         env
+    }
+
+    fn get_args(&self, ctx: &SpawnContext) -> Vec<String> {
+        let mut args = Vec::new();
+        // A Jupyter server takes a socket from its arguments only. It comes first, so that `args`
+        // can say something else to a program that calls it otherwise.
+        if let Some(ListenOn::Unix { path }) = &ctx.listen {
+            args.push(format!("--ServerApp.sock={}", path.display()));
+        }
+        args.extend(base_args(self.config(), ctx));
+        args
     }
 
     fn get_state(&self) -> SpawnerState {

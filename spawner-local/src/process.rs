@@ -214,6 +214,21 @@ impl Process {
     }
 }
 
+/// The account that started the process `pid`, whatever a program with special rights made of it
+/// since; `None` if it is gone.
+pub(crate) fn real_uid(pid: i32) -> io::Result<Option<u32>> {
+    let status = match std::fs::read(format!("/proc/{pid}/status")) {
+        Ok(status) => status,
+        Err(error) if is_gone(&error) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    // The program's name stands in it too; the kernel lets no name begin another line.
+    let line = status
+        .split(|&byte| byte == b'\n')
+        .find_map(|line| str::from_utf8(line).ok()?.strip_prefix("Uid:"));
+    Ok(line.and_then(|uids| uids.split_ascii_whitespace().next()?.parse().ok()))
+}
+
 /// Reads a status as `wait` has it.
 fn decode(status: i32) -> ExitStatus {
     match status & 0x7f {
@@ -223,7 +238,7 @@ fn decode(status: i32) -> ExitStatus {
 }
 
 /// Whether reading below `/proc/PID` failed because the process is not there any more.
-fn is_gone(error: &io::Error) -> bool {
+pub(crate) fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
 }
 
@@ -271,6 +286,13 @@ mod tests {
         assert!(Process::open(i32::MAX, 1).unwrap().is_none());
         assert!(Process::open(0, 1).unwrap().is_none());
         assert_eq!(process.key().0, own_pid());
+    }
+
+    #[test]
+    fn the_account_of_a_process_is_the_one_that_started_it() {
+        let myself = rustix::process::getuid().as_raw();
+        assert_eq!(real_uid(own_pid()).unwrap(), Some(myself));
+        assert_eq!(real_uid(i32::MAX).unwrap(), None);
     }
 
     #[test]

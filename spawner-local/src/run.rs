@@ -8,10 +8,12 @@ use spawner_core::{
     Endpoint, ExitStatus, LaunchId, PollStatus, SpawnError, SpawnErrorKind, SpawnerState,
     StateError, StopMode,
 };
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::process::{Identity, Process};
 use crate::settings::Patience;
+use crate::socket;
 use crate::tree::Tree;
 
 /// The layout of [`Saved`].
@@ -25,9 +27,14 @@ pub(crate) struct Saved {
     #[serde(flatten)]
     pub(crate) identity: Identity,
     pub(crate) launch_id: LaunchId,
-    pub(crate) endpoint: Endpoint,
+    /// Unknown of a run that was found without its books.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) endpoint: Option<Endpoint>,
     /// Where this run begins in the server's log.
     pub(crate) log_from: u64,
+    /// The account that its processes run under. Missing in what older hubs saved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) uid: Option<u32>,
 }
 
 /// A run, from the moment its process waits at the gate until it is cleared.
@@ -142,10 +149,10 @@ impl Run {
         let status = self.look().await.map_err(cannot_tell)?;
         if self.saved.identity.boot_id != crate::process::boot_id().map_err(cannot_tell)? {
             // Nothing outlives the machine.
-            return Ok(());
+            return self.remove_socket().await;
         }
         // Looked at before anything ends, as long as parents still tell their children.
-        let mut tree = Tree::new(&self.saved.identity, &self.saved.launch_id);
+        let mut tree = Tree::new(&self.saved.identity, &self.saved.launch_id, self.saved.uid);
         tree.look().await.map_err(cannot_tell)?;
         if mode == StopMode::Graceful {
             if let (PollStatus::Running, Some(server)) = (status, &self.process) {
@@ -169,7 +176,21 @@ impl Run {
         self.look().await.map_err(cannot_tell)?;
         // Its session was looked through: the number may be given away now.
         self.reap();
-        Ok(())
+        self.remove_socket().await
+    }
+
+    /// Removes what the server listened at, if that is a file.
+    async fn remove_socket(&self) -> Result<(), SpawnError> {
+        let Some(Endpoint::Unix { path }) = self.saved.endpoint.clone() else {
+            return Ok(());
+        };
+        let launch = self.saved.launch_id.clone();
+        let (removed, path) = spawn_blocking(move || (socket::remove_place(&path, &launch), path))
+            .await
+            .map_err(|error| {
+                SpawnError::other("The server's socket could not be removed.").with_source(error)
+            })?;
+        removed.map_err(|source| socket::unusable(&path, source))
     }
 
     /// See [`Process::reap`].
@@ -200,11 +221,12 @@ mod tests {
                 start_time: 1,
             },
             launch_id: LaunchId::random(),
-            endpoint: Endpoint::Tcp {
+            endpoint: Some(Endpoint::Tcp {
                 host: "127.0.0.1".into(),
                 port: 1,
-            },
+            }),
             log_from: 7,
+            uid: Some(1000),
         }
     }
 
@@ -238,12 +260,16 @@ mod tests {
             ("boot_id", json!("5f35150a-49e4-4fc0-98b3-dc9503844b0g")),
             ("launch_id", json!("nonsense")),
             ("endpoint", json!({"tcp": {"host": "x", "port": 70_000}})),
+            ("uid", json!(-1)),
+            ("uid", json!("root")),
         ] {
             let mut state = saved().state();
             state.data.insert(field.into(), value.clone());
             assert!(Saved::read(&state).is_err(), "{field}: {value}");
             state.data.remove(field);
-            assert!(Saved::read(&state).is_err(), "without {field}");
+            // What was added later, or is not known of every run, can be missing.
+            let optional = ["endpoint", "uid"].contains(&field);
+            assert_eq!(Saved::read(&state).is_ok(), optional, "without {field}");
         }
         let mut newer = saved().state();
         newer.version = 2;

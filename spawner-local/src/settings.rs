@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
-use spawner_core::{BackendSetup, SetupError};
+use spawner_core::{BackendSetup, SetupError, SingleuserArgs, SpawnerConfig};
 
 /// A wait of more than a day is a slip of the pen.
 const LONGEST: f64 = 86_400.0;
@@ -21,6 +21,8 @@ struct Table {
     no_new_privileges: bool,
     allow_root: Option<bool>,
     home_dir_template: Option<String>,
+    transport: Option<String>,
+    socket_dir: Option<PathBuf>,
 }
 
 /// Which of the two kinds a table is for.
@@ -28,6 +30,13 @@ struct Table {
 pub(crate) enum Kind {
     Local,
     Simple,
+}
+
+/// What servers listen on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Tcp,
+    Unix,
 }
 
 /// The settings, checked.
@@ -40,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) no_new_privileges: bool,
     pub(crate) allow_root: bool,
     pub(crate) home_dir_template: String,
+    pub(crate) transport: Transport,
+    pub(crate) socket_dir: Option<PathBuf>,
 }
 
 /// How long each signal of a stop has to work.
@@ -61,6 +72,8 @@ impl Default for Table {
             no_new_privileges: true,
             allow_root: None,
             home_dir_template: None,
+            transport: None,
+            socket_dir: None,
         }
     }
 }
@@ -110,7 +123,23 @@ impl Settings {
             no_new_privileges: table.no_new_privileges,
             allow_root: table.allow_root.unwrap_or(false),
             home_dir_template,
+            transport: transport(table.transport.as_deref(), &setup.config)?,
+            socket_dir: table.socket_dir,
         })
+    }
+}
+
+fn transport(name: Option<&str>, config: &SpawnerConfig) -> Result<Transport, SetupError> {
+    let refused = |message: String| Err(SetupError::key("transport", message));
+    match name.unwrap_or("tcp") {
+        "tcp" => Ok(Transport::Tcp),
+        "unix" if config.singleuser_args == SingleuserArgs::Classic => refused(
+            "`transport = \"unix\"` is for today's servers, and `singleuser_args = \"classic\"` \
+             for those that know ports only"
+                .into(),
+        ),
+        "unix" => Ok(Transport::Unix),
+        other => refused(format!("`transport` is \"tcp\" or \"unix\", not {other:?}")),
     }
 }
 
@@ -127,7 +156,6 @@ fn seconds(key: &str, value: f64) -> Result<Duration, SetupError> {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use spawner_core::SpawnerConfig;
 
     use super::*;
 
@@ -154,6 +182,21 @@ mod tests {
     }
 
     #[test]
+    fn servers_that_know_ports_only_get_ports() {
+        let mut setup = BackendSetup {
+            config: SpawnerConfig::default(),
+            settings: serde_json::Map::from_iter([("transport".into(), json!("unix"))]),
+            state_dir: PathBuf::from("/nowhere"),
+            instance: "test".into(),
+        };
+        let settings = Settings::read(&setup, Kind::Local).unwrap();
+        assert_eq!(settings.transport, Transport::Unix);
+        setup.config.singleuser_args = SingleuserArgs::Classic;
+        let error = Settings::read(&setup, Kind::Local).unwrap_err();
+        assert_eq!(error.key.as_deref(), Some("transport"), "{error}");
+    }
+
+    #[test]
     fn seconds_are_integers_or_decimals() {
         let table = json!({"interrupt_timeout": 2, "term_timeout": 0.25});
         let settings = read(Kind::Simple, table).unwrap();
@@ -173,6 +216,7 @@ mod tests {
                 "home_dir_template",
             ),
             (Kind::Simple, json!({"allow_root": true}), "allow_root"),
+            (Kind::Local, json!({"transport": "udp"}), "transport"),
             (
                 Kind::Simple,
                 json!({"home_dir_template": "/tmp/all"}),

@@ -4,7 +4,8 @@
 //! process of this host belongs to a server if any of this is so:
 //!
 //! - it is the server, or was found to belong to it before and still lives;
-//! - its environment carries the marker of this run;
+//! - its environment carries the marker of this run, and it runs under the account of the server:
+//!   an environment proves nothing alone;
 //! - its parent belongs to it, or the leader of its session.
 //!
 //! The number of a parent or a leader proves something only while that process is still there (a
@@ -22,7 +23,7 @@ use spawner_core::{LaunchId, launch_marker};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::process::{Identity, Key, Process, Stat};
+use crate::process::{Identity, Key, Process, Stat, real_uid};
 
 /// How long those that were told to end are waited for, before it is looked who came after them: a
 /// shell that forked just then waits for a child that was told nothing.
@@ -35,13 +36,16 @@ const STAND_STILL: Duration = Duration::from_millis(200);
 pub(crate) struct Tree {
     root: Key,
     launch: LaunchId,
+    account: Option<u32>,
     members: Vec<Process>,
 }
 
 impl Tree {
-    /// The tree of the server `root` in its run `launch`. Nothing is looked at yet.
-    pub(crate) fn new(root: &Identity, launch: &LaunchId) -> Self {
+    /// The tree of the server `root` in its run `launch`, under `account` if that is known. Nothing
+    /// is looked at yet.
+    pub(crate) fn new(root: &Identity, launch: &LaunchId, account: Option<u32>) -> Self {
         Self {
+            account,
             root: (root.pid, root.start_time),
             launch: launch.clone(),
             members: Vec::new(),
@@ -51,11 +55,11 @@ impl Tree {
     /// Looks through the processes of this host. Afterwards, all that lived and belong to the tree
     /// are held.
     pub(crate) async fn look(&mut self) -> io::Result<()> {
-        let (root, launch) = (self.root, self.launch.clone());
+        let (root, launch, account) = (self.root, self.launch.clone(), self.account);
         let known: HashSet<Key> = self.members.iter().map(Process::key).collect();
         let found = {
             let known = known.clone();
-            spawn_blocking(move || search(root, &launch, &known))
+            spawn_blocking(move || search(root, &launch, account, &known))
                 .await
                 .map_err(io::Error::other)??
         };
@@ -165,8 +169,22 @@ fn stands_still(process: &Process) -> bool {
     }
 }
 
+/// The members of a tree, as [`Tree::look`] finds them. Blocks.
+pub(crate) fn members(
+    root: Key,
+    launch: &LaunchId,
+    account: Option<u32>,
+) -> io::Result<HashSet<Key>> {
+    search(root, launch, account, &HashSet::new())
+}
+
 /// The members of a tree among the processes of this host.
-fn search(root: Key, launch: &LaunchId, known: &HashSet<Key>) -> io::Result<HashSet<Key>> {
+fn search(
+    root: Key,
+    launch: &LaunchId,
+    account: Option<u32>,
+    known: &HashSet<Key>,
+) -> io::Result<HashSet<Key>> {
     let myself = rustix::process::getpid().as_raw_nonzero().get();
     let (mut members, mut others) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir("/proc")? {
@@ -181,7 +199,7 @@ fn search(root: Key, launch: &LaunchId, known: &HashSet<Key>) -> io::Result<Hash
         if stat.start_time < root.1 || pid == myself {
             continue;
         }
-        if stat.key() == root || known.contains(&stat.key()) || carries(pid, launch) {
+        if stat.key() == root || known.contains(&stat.key()) || carries(pid, launch, account) {
             members.push(stat);
         } else {
             others.push(stat);
@@ -202,14 +220,16 @@ fn search(root: Key, launch: &LaunchId, known: &HashSet<Key>) -> io::Result<Hash
     Ok(members.iter().map(Stat::key).collect())
 }
 
-/// Whether the environment of `pid` carries the marker of this run.
-fn carries(pid: i32, launch: &LaunchId) -> bool {
+/// Whether the environment of `pid` carries the marker of this run, and not because another account
+/// put it there.
+fn carries(pid: i32, launch: &LaunchId, account: Option<u32>) -> bool {
     let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else {
         return false;
     };
     let variables = environment.split(|&byte| byte == 0);
-    launch_marker(variables.filter_map(|variable| str::from_utf8(variable).ok())).as_ref()
-        == Some(launch)
+    let marker = launch_marker(variables.filter_map(|variable| str::from_utf8(variable).ok()));
+    marker.as_ref() == Some(launch)
+        && account.is_none_or(|account| real_uid(pid).is_ok_and(|uid| uid == Some(account)))
 }
 
 /// Whether `member` is the parent of `other` or leads its session, now and not only by numbers read

@@ -57,6 +57,8 @@ async fn the_environment_is_the_one_given() {
         "USER=tee",
         &home,
         &marker,
+        "HUBD_INSTANCE=test",
+        "HUBD_SERVER=tee",
     ];
     expected.sort_unstable();
     assert_eq!(found, expected);

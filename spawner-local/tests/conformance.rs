@@ -1,5 +1,6 @@
 //! The conformance kit against processes of this host, for both kinds of spawner.
 
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
@@ -7,7 +8,9 @@ use async_trait::async_trait;
 use nix::unistd::{Uid, User};
 use serde_json::{Value, json};
 use spawner_core::conformance::{Backend, processes_with};
-use spawner_core::{BackendSetup, ServerId, SetupError, SpawnerConfig, SpawnerFactory, UserName};
+use spawner_core::{
+    BackendSetup, LAUNCH_MARKER, ServerId, SetupError, SpawnerConfig, SpawnerFactory, UserName,
+};
 use spawner_local::LocalFactory;
 use tempfile::TempDir;
 
@@ -18,6 +21,8 @@ const PLACE: &str = "CONFORMANCE_PLACE";
 struct Place {
     dir: TempDir,
     factory: LocalFactory,
+    /// Where the servers' sockets are, if not below `dir`, which other accounts cannot enter.
+    sockets: Option<TempDir>,
 }
 
 impl Place {
@@ -43,11 +48,13 @@ impl Place {
             config,
             settings,
             state_dir: dir.path().join("state"),
-            instance: "conformance".into(),
+            // Checks run side by side, and each is a hub of its own.
+            instance: dir.path().display().to_string(),
         });
         Self {
             dir,
             factory: factory.unwrap(),
+            sockets: None,
         }
     }
 
@@ -106,6 +113,18 @@ impl Backend for Local {
     }
 }
 
+/// Whether a process has this variable.
+fn somebody_carries(variable: &str) -> bool {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut environments =
+        processes.filter_map(|entry| std::fs::read(entry.path().join("environ")).ok());
+    environments.any(|environment| {
+        environment
+            .split(|&byte| byte == 0)
+            .any(|one| one == variable.as_bytes())
+    })
+}
+
 /// Whether other accounts can run the test binary, which is the server of the checks: the folder of
 /// the build may be below a private home.
 fn everybody_may_run_this() -> bool {
@@ -116,10 +135,56 @@ fn everybody_may_run_this() -> bool {
     })
 }
 
+/// The same over unix sockets, which in the kind `local` belong to other accounts than the hub's.
+struct LocalUnix(Local);
+
+#[async_trait]
+impl Backend for LocalUnix {
+    async fn set_up() -> Self {
+        let sockets = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(0o711))
+            .tempdir()
+            .unwrap();
+        let settings = json!({
+            "allow_root": true, "transport": "unix", "socket_dir": sockets.path(),
+        });
+        let place = Place::new(LocalFactory::local, &[("HOME", "/")], settings);
+        Self(Local(Place {
+            sockets: Some(sockets),
+            ..place
+        }))
+    }
+
+    fn factory(&self) -> Arc<dyn SpawnerFactory> {
+        self.0.factory()
+    }
+
+    async fn census(&self, server: &ServerId) -> Vec<String> {
+        let mut left = self.0.census(server).await;
+        // A run that is over leaves no place for its socket.
+        let sockets = self.0.0.sockets.as_ref().unwrap().path();
+        for place in std::fs::read_dir(sockets).unwrap().flatten() {
+            let launch = place.file_name().into_string().unwrap();
+            if !somebody_carries(&format!("{LAUNCH_MARKER}={launch}")) {
+                left.push(place.path().display().to_string());
+            }
+        }
+        left
+    }
+
+    fn users(&self) -> Vec<UserName> {
+        self.0.users()
+    }
+}
+
 mod simple {
     spawner_core::conformance_tests!(super::Simple);
 }
 
 mod local {
     spawner_core::conformance_tests!(super::Local);
+}
+
+mod local_unix {
+    spawner_core::conformance_tests!(super::LocalUnix);
 }

@@ -6,3 +6,4 @@ mod launcher;
 mod login;
 mod quickstart;
 mod restart;
+mod unix;

@@ -82,6 +82,10 @@ pub(super) fn refused_start(error: StartRefused) -> ApiError {
             let pause = rand::random_range(RETRY_AFTER);
             ApiError::new(StatusCode::TOO_MANY_REQUESTS, sentence(&error)).retry_after(pause)
         }
+        StartRefused::FailsRepeatedly { retry_after, .. } => {
+            let pause = retry_after.as_secs() + 1;
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, sentence(&error)).retry_after(pause)
+        }
         StartRefused::Full(_) => ApiError::new(StatusCode::TOO_MANY_REQUESTS, sentence(&error)),
         StartRefused::Store(error) => error.into(),
         StartRefused::ShuttingDown => {
@@ -110,6 +114,8 @@ pub(super) fn refused_stop(of: &impl std::fmt::Display, error: StopRefused) -> A
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use std::time::SystemTime;
 
     use axum::response::IntoResponse as _;
@@ -190,6 +196,11 @@ mod tests {
     #[test]
     fn a_refused_start_has_a_status() {
         let options = || OptionsError::new("no such size");
+        let failing = StartRefused::FailsRepeatedly {
+            server: alice(),
+            failures: 3,
+            retry_after: Duration::from_secs(30),
+        };
         for (refused, status, retry) in [
             (StartRefused::Running(alice()), 400, false),
             (StartRefused::Stopping(alice()), 400, false),
@@ -197,6 +208,7 @@ mod tests {
             (StartRefused::Options(options()), 400, false),
             (StartRefused::NamedServers(0), 400, false),
             (StartRefused::Busy, 429, true),
+            (failing, 503, true),
             (StartRefused::Full(3), 429, false),
             (StartRefused::ShuttingDown, 503, false),
         ] {

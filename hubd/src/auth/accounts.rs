@@ -17,7 +17,7 @@ use spawner_core::{Secret, ServerId, ServerName, UserName};
 
 use super::directory::Directory;
 use super::password::{PasswordError, Passwords};
-use crate::store::{Owner, Stage, Store, StoreError, TokenKind, User, UserQuery, UserSort};
+use crate::store::{Stage, Store, StoreError, User, UserQuery, UserSort};
 
 /// The accounts of one hub.
 #[derive(Debug)]
@@ -182,14 +182,7 @@ impl Accounts {
 
     async fn put_password(&self, user: &User, hash: String) -> Result<(), AccountError> {
         let hash = Some(Secret::new(hash));
-        self.store.users().set_password_hash(user.id, hash).await?;
-        // The password first: nobody can log in with the old one again once this begins.
-        self.store.sessions().delete_of(user.id).await?;
-        let tokens = self.store.tokens();
-        let of_user = tokens.of(&Owner::User(user.id), Timestamp::now());
-        for token in of_user.iter().filter(|t| t.kind == TokenKind::Oauth) {
-            tokens.revoke(token.id).await?;
-        }
+        self.store.users().change_password(user.id, hash).await?;
         Ok(())
     }
 }
@@ -199,7 +192,9 @@ mod tests {
     use super::*;
     use crate::auth::password::verify_or_dummy;
     use crate::config::Config;
-    use crate::store::{Digest, NewClient, NewLaunch, NewSession, NewToken, ServerRowId};
+    use crate::store::{
+        Digest, NewClient, NewLaunch, NewSession, NewToken, Owner, ServerRowId, TokenKind,
+    };
 
     const CONFIG: &str =
         "[auth]\nkind = 'password'\nallowed_users = ['ann']\nadmin_users = ['root']\n";
@@ -270,6 +265,7 @@ mod tests {
         let session = NewSession {
             hash: Digest::of("cookie"),
             user,
+            password_hash: accounts.find(&name("ann")).unwrap().password_hash.clone(),
             session_id: "s1".into(),
             expires_at: later,
         };

@@ -182,12 +182,17 @@ impl Gate {
         let session = NewSession {
             hash: Digest::of(cookie.expose()),
             user: user.id,
+            password_hash: user.password_hash.clone(),
             session_id: session_id.clone(),
             expires_at: now
                 .saturating_add(SESSION_LIFETIME)
                 .unwrap_or(Timestamp::MAX),
         };
-        self.store.sessions().create(session, now).await?;
+        match self.store.sessions().create(session, now).await {
+            // Somebody changed the password while this one was being checked.
+            Err(StoreError::Conflict(_)) => return Err(LoginError::Wrong),
+            created => drop(created?),
+        }
         self.store.users().touch(user.id, now).await?;
         tracing::info!(user = %user.name, "logged in");
         Ok(Login {
@@ -200,5 +205,32 @@ impl Gate {
     /// Ends one browser session of `user` with all that was granted in it.
     pub(crate) async fn log_out(&self, user: UserId, session_id: &str) -> Result<(), StoreError> {
         self.store.sessions().log_out(user, session_id).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::accounts::Accounts;
+    use super::*;
+    use crate::config::Config;
+
+    #[tokio::test]
+    async fn a_password_that_changes_while_it_is_checked_lets_nobody_in() {
+        let config = "[auth]\nkind = 'password'\nallowed_users = ['ann']\n";
+        let config = Config::parse(config, "hubd.toml").unwrap();
+        let directory = Arc::new(Directory::new(&config).unwrap());
+        let store = Store::open_in_memory().unwrap();
+        let accounts = Accounts::new(store.clone(), Arc::clone(&directory));
+        let metrics = Metrics::new(store.counters());
+        let gate = Gate::new(store, directory, AuthKind::Password, None, metrics);
+        let (ann, ip) = (UserName::new("ann").unwrap(), IpAddr::from([127, 0, 0, 1]));
+        let (old, new) = (Secret::new("old horse"), Secret::new("new horse"));
+        accounts.add(&ann, false, old.clone()).await.unwrap();
+
+        let proven = gate.prove("ann", old, ip).await.unwrap();
+        accounts.set_password(&ann, new.clone()).await.unwrap();
+        let late = gate.begin_session(proven).await;
+        assert!(matches!(late, Err(LoginError::Wrong)), "{late:?}");
+        gate.log_in("ann", new, ip).await.unwrap();
     }
 }

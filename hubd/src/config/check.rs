@@ -109,11 +109,23 @@ fn check_spawner(config: &Config, reading: &mut Reading) {
             reading.warn(Spot::Value(key), fault);
         }
     }
+    if spawner.mem_guarantee > spawner.mem_limit && spawner.mem_limit.is_some() {
+        guaranteed_too_much("mem", reading);
+    }
+    if spawner.cpu_guarantee > spawner.cpu_limit && spawner.cpu_limit.is_some() {
+        guaranteed_too_much("cpu", reading);
+    }
     if spawner.port != 0 && matches!(spawner.kind.as_str(), "local" | "simple") {
         let message = "all servers share this machine's ports, so only one of them can run";
         let fault = Fault::new(message).help("write `port = 0` for a free one each");
         reading.warn(Spot::Value("spawner.port"), fault);
     }
+}
+
+fn guaranteed_too_much(what: &str, reading: &mut Reading) {
+    let message = format!("this is more than `{what}_limit`, so nobody could ever use it");
+    let fault = Fault::new(message).help("raise the limit, or lower this");
+    reading.error(Spot::Value(&format!("spawner.{what}_guarantee")), fault);
 }
 
 /// Services, roles and groups are told apart by their names.

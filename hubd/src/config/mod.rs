@@ -16,6 +16,7 @@
 //!   `hubd print-config` all work from that list.
 
 mod address;
+mod amount;
 mod auth;
 mod base_path;
 mod check;

@@ -126,26 +126,6 @@ const HINTS: &[(&str, &str, &str)] = &[
         "write `image` in [spawner.docker]",
     ),
     ("spawner", "volumes", "write it in [spawner.docker]"),
-    (
-        "spawner",
-        "mem_limit",
-        "leave it out: hubd does not limit memory yet",
-    ),
-    (
-        "spawner",
-        "mem_guarantee",
-        "leave it out: hubd does not limit memory yet",
-    ),
-    (
-        "spawner",
-        "cpu_limit",
-        "leave it out: hubd does not limit processors yet",
-    ),
-    (
-        "spawner",
-        "cpu_guarantee",
-        "leave it out: hubd does not limit processors yet",
-    ),
     // How many.
     (
         "",

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use toml::de::DeValue;
 
 use super::address::listen_ip;
+use super::amount::{cores, size};
 use super::json;
 use super::names::{check_variable, variable};
 use super::reader::TableReader;
@@ -52,6 +53,14 @@ pub(crate) struct SpawnerTable {
     pub(crate) http_timeout: Duration,
     /// How often a running server is looked at; zero for never.
     pub(crate) poll_interval: Duration,
+    /// The most memory a server may use, in bytes.
+    pub(crate) mem_limit: Option<u64>,
+    /// The memory that a server can count on, in bytes.
+    pub(crate) mem_guarantee: Option<u64>,
+    /// The most processor time a server may use, in cores.
+    pub(crate) cpu_limit: Option<f64>,
+    /// The processor time that a server can count on, in cores.
+    pub(crate) cpu_guarantee: Option<f64>,
     /// Whether servers log more.
     pub(crate) debug: bool,
     /// Whether servers ignore the configuration in users' homes.
@@ -138,6 +147,27 @@ pub(super) const SPEC: TableSpec = TableSpec {
             "30",
             "How often a running server is looked at. 0 or less turns this off.",
         ),
+        KeySpec::unset(
+            "mem_limit",
+            "\"2G\"",
+            "The most memory a server may use: \"512M\" or \"2G\" (K, M, G, T are powers of 1024), or a\n\
+             number of bytes. A spawner that cannot hold servers to a limit refuses to start them.",
+        ),
+        KeySpec::unset(
+            "mem_guarantee",
+            "\"512M\"",
+            "The memory that a server can count on.",
+        ),
+        KeySpec::unset(
+            "cpu_limit",
+            "1.5",
+            "The most processor time a server may use, in cores.",
+        ),
+        KeySpec::unset(
+            "cpu_guarantee",
+            "0.5",
+            "The processor time that a server can count on, in cores.",
+        ),
         KeySpec::new("debug", "false", "Whether servers log more."),
         KeySpec::new(
             "disable_user_config",
@@ -169,6 +199,10 @@ impl Default for SpawnerTable {
             start_timeout: Duration::from_mins(1),
             http_timeout: Duration::from_secs(30),
             poll_interval: Duration::from_secs(30),
+            mem_limit: None,
+            mem_guarantee: None,
+            cpu_limit: None,
+            cpu_guarantee: None,
             debug: false,
             disable_user_config: false,
             singleuser_args: SingleuserArgs::None,
@@ -203,6 +237,10 @@ pub(super) fn read(mut table: TableReader<'_, '_>) -> SpawnerTable {
         poll_interval: table
             .get("poll_interval", interval)
             .unwrap_or(default.poll_interval),
+        mem_limit: table.get("mem_limit", size),
+        mem_guarantee: table.get("mem_guarantee", size),
+        cpu_limit: table.get("cpu_limit", cores),
+        cpu_guarantee: table.get("cpu_guarantee", cores),
         debug: table.get("debug", flag).unwrap_or_default(),
         disable_user_config: table.get("disable_user_config", flag).unwrap_or_default(),
         singleuser_args: table

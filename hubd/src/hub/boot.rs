@@ -34,7 +34,7 @@ use crate::pages::{PagesState, Templates};
 use crate::proxy::{Proxy, ProxyOptions, TrustedProxies};
 use crate::servers::{Limits, Routes, Servers, Setup};
 use crate::store::Store;
-use crate::tasks::Tasks;
+use crate::tasks::{Tasks, bounded};
 
 /// Events of the proxy that may wait for the hub.
 const EVENTS: usize = 1024;
@@ -161,13 +161,15 @@ impl HubBuilder {
 /// Says so if the backend is not usable. It may come back; until then starts fail with the same
 /// sentence, and nothing is forgotten.
 async fn look_at_backend(factory: &dyn SpawnerFactory) {
-    match tokio::time::timeout(PREFLIGHT_LIMIT, factory.preflight()).await {
+    match bounded(PREFLIGHT_LIMIT, factory.preflight()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             let error = error_chain(&error);
             tracing::error!(error, "the spawner is not usable at the moment");
         }
-        Err(_elapsed) => tracing::error!("the spawner's backend does not answer at the moment"),
+        Err(error) => {
+            tracing::error!(%error, "the spawner's backend does not answer at the moment")
+        }
     }
 }
 

@@ -55,6 +55,10 @@ fn shared_knobs(table: &SpawnerTable) -> SpawnerConfig {
         default_url: table.default_url.clone().unwrap_or_default(),
         debug: table.debug,
         disable_user_config: table.disable_user_config,
+        mem_limit: table.mem_limit,
+        mem_guarantee: table.mem_guarantee,
+        cpu_limit: table.cpu_limit,
+        cpu_guarantee: table.cpu_guarantee,
         options_form: match &table.options_form {
             None => FormSource::default(),
             Some(html) => FormSource::Fixed(OptionsForm::Html(html.clone())),

@@ -40,6 +40,7 @@ async fn bench() -> Bench {
         let session = NewSession {
             hash: Digest::of(&format!("cookie-of-{}", user.name)),
             user: user.id,
+            password_hash: None,
             session_id: format!("session-of-{}", user.name),
             expires_at: Timestamp::MAX,
         };

@@ -24,7 +24,7 @@ pub(crate) struct Failure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum FailedPhase {
-    /// Before anything ran: options, limits, files, image.
+    /// Before anything ran: options, limits, files, image, hooks.
     Preparing,
     /// The spawner started it and had no address for it yet.
     Starting,
@@ -61,7 +61,7 @@ impl Failure {
             }
             Ending::Failed(failed) => {
                 let phase = match failed.phase {
-                    StartPhase::Preparing => FailedPhase::Preparing,
+                    StartPhase::Preparing | StartPhase::Hooks => FailedPhase::Preparing,
                     StartPhase::Launching => FailedPhase::Starting,
                     StartPhase::Waiting => FailedPhase::Connecting,
                 };
@@ -176,6 +176,7 @@ mod tests {
     fn a_failed_start_tells_all_that_is_known() {
         for (phase, shown) in [
             (StartPhase::Preparing, "preparing"),
+            (StartPhase::Hooks, "preparing"),
             (StartPhase::Launching, "starting"),
             (StartPhase::Waiting, "connecting"),
         ] {

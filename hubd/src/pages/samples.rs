@@ -167,6 +167,7 @@ fn server_pages(out: &mut Pages<'_>, text: Texts<'_>) {
         server: card(true, text),
         options_form: OPTIONS_FORM.to_owned(),
         error: None,
+        typed: None,
     };
     out.logged_in("spawn", &form);
     let refused = SpawnView {

@@ -103,6 +103,8 @@ pub(crate) struct SpawnView {
     pub(crate) options_form: String,
     /// Why the options that were sent are refused.
     pub(crate) error: Option<String>,
+    /// The fields that were sent, as JSON, for the script to put back.
+    pub(crate) typed: Option<String>,
 }
 
 /// The page in the place of a server that is not running (status 424).

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::books::Books;
 use super::limits::Limits;
+use super::reap::Search;
 use super::routes::Routes;
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -54,6 +55,7 @@ pub(super) struct Inner {
     pub(super) urls: HubUrls,
     pub(super) limits: Limits,
     pub(super) named_servers_per_user: usize,
+    pub(super) search: Search,
     books: Arc<Books>,
     on_end: Vec<EndCallback>,
     handles: Mutex<HashMap<ServerId, ServerHandle>>,
@@ -100,6 +102,7 @@ impl Servers {
             urls: setup.urls,
             limits: setup.limits,
             named_servers_per_user: setup.named_servers_per_user,
+            search: Search::default(),
             books: Arc::new(books),
             on_end: setup.on_end,
             handles: Mutex::default(),
@@ -118,7 +121,10 @@ impl Servers {
     pub(crate) fn look(&self, server: &ServerId) -> Sight {
         match self.existing(server) {
             None => Sight {
-                place: Place::Stopped,
+                place: match self.inner.search.is_for(server) {
+                    true => Place::Checking,
+                    false => Place::Stopped,
+                },
                 progress: None,
             },
             Some(handle) => Sight {
@@ -150,13 +156,18 @@ impl Servers {
         from: Place,
         patience: Duration,
     ) -> Place {
-        let Some(handle) = self.existing(server) else {
-            return Place::Stopped;
+        let changed = async {
+            if from == Place::Checking {
+                self.inner.search.is_over_for(server).await;
+            }
+            if let Some(handle) = self.existing(server) {
+                let mut phases = handle.watch();
+                let other = phases.wait_for(|phase| self.place(server, phase) != from);
+                let _ = other.await;
+            }
         };
-        let mut phases = handle.watch();
-        let other = phases.wait_for(|phase| self.place(server, phase) != from);
-        let _ = tokio::time::timeout(patience, other).await;
-        self.place(server, &handle.phase())
+        let _ = tokio::time::timeout(patience, changed).await;
+        self.look(server).place
     }
 
     /// Forgets a server that is stopped; called when its row is deleted.
@@ -224,21 +235,20 @@ impl Servers {
         handle
     }
 
-    /// How many servers are not stopped.
+    /// How many servers are not stopped, or may not be.
     pub(super) fn active(&self) -> usize {
-        let handles = self
-            .inner
-            .handles
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        handles
-            .values()
-            .filter(|handle| !handle.phase().is_stopped())
-            .count()
+        self.inner.search.count() + self.with_owner().len()
     }
 
-    /// The ids of all servers that are not stopped.
+    /// The ids of all servers that are not stopped, or may not be.
     pub(super) fn all_active(&self) -> Vec<ServerId> {
+        let mut active = self.with_owner();
+        active.extend(self.inner.search.servers());
+        active
+    }
+
+    /// The servers that are not stopped, as their owner tasks say.
+    fn with_owner(&self) -> Vec<ServerId> {
         let handles = self
             .inner
             .handles

@@ -15,7 +15,9 @@
 mod books;
 mod events;
 mod fleet;
+mod form;
 mod limits;
+mod reap;
 mod recover;
 mod routes;
 mod spawn;
@@ -24,6 +26,7 @@ mod stop;
 mod tests;
 
 pub(crate) use fleet::{EndCallback, Place, Servers, Setup};
+pub(crate) use form::NoForm;
 pub(crate) use limits::Limits;
 pub(crate) use routes::Routes;
 pub(crate) use spawn::{Begun, StartRefused};

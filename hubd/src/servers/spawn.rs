@@ -51,6 +51,15 @@ pub(crate) enum StartRefused {
               else { format!("You can have at most {} named servers.", .0) }
     )]
     NamedServers(usize),
+    #[error(
+        "{server} failed to start {failures} times in a row. It can be started again in {} s.",
+        .retry_after.as_millis().div_ceil(1000)
+    )]
+    FailsRepeatedly {
+        server: ServerId,
+        failures: u32,
+        retry_after: Duration,
+    },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the hub is shutting down")]
@@ -131,6 +140,14 @@ impl Servers {
                 Denied::AlreadyRunning => Err(StartRefused::Running(server.clone())),
                 Denied::Stopping => Err(StartRefused::Stopping(server.clone())),
                 Denied::Checking => Err(StartRefused::Checking(server.clone())),
+                Denied::FailsRepeatedly {
+                    failures,
+                    retry_after,
+                } => Err(StartRefused::FailsRepeatedly {
+                    server: server.clone(),
+                    failures,
+                    retry_after,
+                }),
                 Denied::AlreadyStarting | Denied::NotRunning | Denied::OutOfOrder => {
                     Ok(Begun::Pending)
                 }
@@ -159,9 +176,11 @@ impl Servers {
     }
 
     fn context(&self, server: &ServerId, options: UserOptions) -> SpawnContext {
+        let launch_id = LaunchId::random();
+        self.inner.search.begun(&launch_id);
         SpawnContext {
             server: server.clone(),
-            launch_id: LaunchId::random(),
+            launch_id,
             token: new_token(),
             options,
             listen: None,

@@ -39,18 +39,38 @@ impl Servers {
         mode: StopMode,
         patience: Duration,
     ) -> Result<Stopped, StopRefused> {
-        let Some(handle) = self.existing(server) else {
+        if self.existing(server).is_none() && !self.inner.search.is_for(server) {
             return Ok(Stopped::Done);
-        };
+        }
+        let (servers, id) = (self.clone(), server.clone());
         let (done, result) = oneshot::channel();
         self.inner.tasks.spawn_until_stop("stop", async move {
-            let _ = done.send(handle.stop(mode).await);
+            let _ = done.send(servers.stop_for_good(&id, mode).await);
         });
         match tokio::time::timeout(patience, result).await {
             Err(_elapsed) => Ok(Stopped::Pending),
             Ok(Ok(Ok(()))) => Ok(Stopped::Done),
-            Ok(Ok(Err(error))) => Err(error.into()),
+            Ok(Ok(Err(refused))) => Err(refused),
             Ok(Err(_)) => Err(StopRefused::ShuttingDown),
+        }
+    }
+
+    async fn stop_for_good(&self, server: &ServerId, mode: StopMode) -> Result<(), StopRefused> {
+        // What is not found yet has no owner task to ask. The wish goes into the books, where it is
+        // seen as soon as the run is found, if need be by the next hub.
+        if self.inner.search.is_for(server) {
+            if let Some(row) = self.inner.store.servers().find(server) {
+                match self.inner.store.servers().mark_stopping(row.id).await {
+                    // It was found meanwhile, and is over.
+                    Ok(_) | Err(StoreError::Conflict(_)) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            self.inner.search.is_over_for(server).await;
+        }
+        match self.existing(server) {
+            Some(handle) => Ok(handle.stop(mode).await?),
+            None => Ok(()),
         }
     }
 

@@ -9,40 +9,61 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::json;
 use spawner_core::{
-    Ending, Endpoint, ExitStatus, HubUrls, Launch, Outcome, PollStatus, ServerId, ServerName,
-    SpawnError, SpawnErrorKind, Spawner, SpawnerConfig, SpawnerState, StateError, StopMode,
-    UserName, UserOptions,
+    Ending, Endpoint, ExitStatus, Found, HubUrls, Known, Launch, LaunchId, Outcome, PollStatus,
+    ServerId, ServerName, SpawnError, SpawnErrorKind, Spawner, SpawnerConfig, SpawnerFactory,
+    SpawnerState, StateError, StopMode, UserName, UserOptions,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::*;
 use crate::metrics::Metrics;
-use crate::store::{Digest, Stage, Store, User};
+use crate::store::{Digest, Server, ServerRowId, Stage, Store, User, UserId};
 use crate::tasks::Tasks;
+
+mod reap;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where the pretend servers live, so that they outlive a pretend hub.
 #[derive(Debug, Default)]
 struct World {
-    alive: Mutex<HashMap<u64, (AbortHandle, Endpoint)>>,
-    ended: Notify,
+    alive: watch::Sender<HashMap<u64, (AbortHandle, Endpoint)>>,
+    /// Whose each of them is.
+    marks: watch::Sender<HashMap<u64, Known>>,
+    /// How many looks for what is left were begun.
+    looks: watch::Sender<usize>,
+    /// Up to which of them looks are answered.
+    answered: watch::Sender<usize>,
+    /// How many of them fail.
+    blind: AtomicUsize,
     made: AtomicUsize,
     tokens: Mutex<Vec<String>>,
 }
 
 impl World {
+    /// An empty one, in which looks are answered at once.
+    fn new() -> Self {
+        let world = Self::default();
+        world.answered.send_replace(usize::MAX);
+        world
+    }
     fn end_all(&self) {
-        for (_, (task, _)) in self.alive.lock().unwrap().drain() {
+        for (_, (task, _)) in self.alive.send_replace(HashMap::new()) {
             task.abort();
         }
-        self.ended.notify_waiters();
     }
     fn count(&self) -> usize {
-        self.alive.lock().unwrap().len()
+        self.alive.borrow().len()
+    }
+}
+
+fn state_of(id: Option<u64>) -> SpawnerState {
+    SpawnerState {
+        version: 1,
+        data: serde_json::Map::from_iter([("id".into(), json!(id))]),
     }
 }
 
@@ -52,6 +73,49 @@ struct Pretend {
     tasks: Tasks,
     config: SpawnerConfig,
     id: Option<u64>,
+}
+
+struct Pretends {
+    world: Arc<World>,
+    tasks: Tasks,
+}
+
+#[async_trait]
+impl SpawnerFactory for Pretends {
+    fn create(&self, _: &ServerId) -> Box<dyn Spawner> {
+        Box::new(Pretend {
+            world: Arc::clone(&self.world),
+            tasks: self.tasks.clone(),
+            config: SpawnerConfig::default(),
+            id: None,
+        })
+    }
+    async fn reap(&self, known: &[Known]) -> Result<Vec<Found>, SpawnError> {
+        let world = &self.world;
+        let alive: Vec<u64> = world.alive.borrow().keys().copied().collect();
+        let mut look = 0;
+        world.looks.send_modify(|looks| {
+            *looks += 1;
+            look = *looks;
+        });
+        let mut answered = world.answered.subscribe();
+        let _ = answered.wait_for(|answered| *answered >= look).await;
+        let blind = |left: usize| left.checked_sub(1);
+        if (world.blind)
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, blind)
+            .is_ok()
+        {
+            return Err(SpawnError::other("It is dark."));
+        }
+        let marks = world.marks.borrow();
+        let found = alive.iter().filter(|id| !known.contains(&marks[id]));
+        let found = found.map(|id| Found {
+            server: marks[id].server.clone(),
+            launch_id: marks[id].launch_id.clone(),
+            state: state_of(Some(*id)),
+        });
+        Ok(found.collect())
+    }
 }
 
 /// Answers every request with an empty 200.
@@ -100,24 +164,37 @@ impl Spawner for Pretend {
             set.join_next().await;
         });
         let entry = (handle.await.unwrap(), endpoint.clone());
-        self.world.alive.lock().unwrap().insert(id, entry);
+        self.world.alive.send_modify(|alive| {
+            alive.insert(id, entry);
+        });
         self.id = Some(id);
+        let mark = Known {
+            server: launch.ctx.server.clone(),
+            launch_id: launch.ctx.launch_id.clone(),
+        };
+        self.world.marks.send_modify(|marks| {
+            marks.insert(id, mark);
+        });
+        if launch.ctx.options.get("cut_off").is_some() {
+            std::future::pending::<()>().await;
+        }
         launch.checkpoint(&self.get_state()).await?;
         Ok(endpoint)
     }
     async fn stop(&mut self, _: StopMode) -> Result<(), SpawnError> {
-        if let Some((task, _)) = self
-            .id
-            .and_then(|id| self.world.alive.lock().unwrap().remove(&id))
-        {
-            task.abort();
+        if let Some(id) = self.id {
+            self.world.alive.send_modify(|alive| {
+                if let Some((task, _)) = alive.remove(&id) {
+                    task.abort();
+                }
+            });
         }
         Ok(())
     }
     async fn poll(&mut self) -> Result<PollStatus, SpawnError> {
         let alive = self
             .id
-            .is_some_and(|id| self.world.alive.lock().unwrap().contains_key(&id));
+            .is_some_and(|id| self.world.alive.borrow().contains_key(&id));
         Ok(if alive {
             PollStatus::Running
         } else {
@@ -125,22 +202,25 @@ impl Spawner for Pretend {
         })
     }
     async fn exited(&mut self) -> ExitStatus {
-        loop {
-            let world = Arc::clone(&self.world);
-            let ended = world.ended.notified();
-            if let Ok(PollStatus::Exited(status)) = self.poll().await {
-                return status;
-            }
-            ended.await;
-        }
+        let Some(id) = self.id else {
+            return ExitStatus::Unknown;
+        };
+        let mut alive = self.world.alive.subscribe();
+        let _ = alive.wait_for(|alive| !alive.contains_key(&id)).await;
+        ExitStatus::Unknown
     }
     fn get_state(&self) -> SpawnerState {
-        SpawnerState {
-            version: 1,
-            data: serde_json::Map::from_iter([("id".into(), json!(self.id))]),
-        }
+        state_of(self.id)
+    }
+    async fn endpoint(&mut self) -> Result<Option<Endpoint>, SpawnError> {
+        let alive = self.world.alive.borrow();
+        Ok(self.id.and_then(|id| Some(alive.get(&id)?.1.clone())))
     }
     fn load_state(&mut self, state: &SpawnerState) -> Result<(), StateError> {
+        if state.version > 1 {
+            let (found, supported) = (state.version, 1);
+            return Err(StateError::Newer { found, supported });
+        }
         self.id = state.data.get("id").and_then(serde_json::Value::as_u64);
         Ok(())
     }
@@ -162,15 +242,12 @@ struct Bench {
 fn bench(store: &Store, world: &Arc<World>, limits: Limits) -> Bench {
     let (tasks, routes) = (Tasks::default(), Arc::new(Routes::new("/")));
     let ends = Arc::new(AtomicUsize::new(0));
-    let (counter, spawned) = (Arc::clone(&ends), tasks.clone());
-    let in_world = Arc::clone(world);
+    let counter = Arc::clone(&ends);
     let servers = Servers::new(Setup {
         store: store.clone(),
-        factory: Arc::new(move |_: &ServerId| Pretend {
-            world: Arc::clone(&in_world),
-            tasks: spawned.clone(),
-            config: SpawnerConfig::default(),
-            id: None,
+        factory: Arc::new(Pretends {
+            world: Arc::clone(world),
+            tasks: tasks.clone(),
         }),
         tasks: tasks.clone(),
         metrics: Metrics::new(store.counters()),
@@ -209,7 +286,7 @@ async fn fresh() -> (Bench, Arc<User>) {
         .unwrap()
         .remove(0);
     (
-        bench(&store, &Arc::new(World::default()), Limits::new(0, 0)),
+        bench(&store, &Arc::new(World::new()), Limits::new(0, 0)),
         user,
     )
 }
@@ -219,6 +296,25 @@ fn server(name: &str) -> ServerId {
         UserName::new("ann").unwrap(),
         ServerName::new(name).unwrap(),
     )
+}
+
+/// What the books say of a server in this stage, without a state.
+pub(super) fn row(stage: Stage, launch: Option<&LaunchId>) -> Server {
+    Server {
+        id: ServerRowId(1),
+        user: UserId(1),
+        name: ServerName::default(),
+        display_name: String::new(),
+        stage,
+        launch_id: launch.cloned(),
+        state: SpawnerState::default(),
+        endpoint: None,
+        started: None,
+        last_activity: None,
+        user_options: None,
+        last_failure: None,
+        damage: Vec::new(),
+    }
 }
 
 fn options(name: &str) -> UserOptions {

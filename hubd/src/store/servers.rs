@@ -188,6 +188,12 @@ impl Stage {
 }
 
 impl Server {
+    /// Whether nobody knows from this row what is running.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        let mut columns = self.damage.iter().map(|damage| damage.column);
+        columns.any(|column| matches!(column, "state" | "launch_id"))
+    }
+
     pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         let mut damage = Vec::new();
         let state: Option<SpawnerState> = json(row, "state", &mut damage)?;

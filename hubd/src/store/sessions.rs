@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::{Params, Row};
+use spawner_core::Secret;
 
 use super::digest::Digest;
 use super::error::StoreError;
@@ -20,7 +21,7 @@ use super::tokens;
 statements! {
     ALL = "SELECT * FROM sessions";
     CREATE = "INSERT INTO sessions (hash, user, session_id, created, expires_at)
-        VALUES (?1, ?2, ?3, ?4, ?5) RETURNING *";
+        SELECT ?1, id, ?3, ?4, ?5 FROM users WHERE id = ?2 AND password_hash IS ?6 RETURNING *";
     LOG_OUT = "DELETE FROM sessions WHERE user = ?1 AND session_id = ?2 RETURNING id";
     DELETE_OF_USER = "DELETE FROM sessions WHERE user = ?1 RETURNING id";
     PURGE = "DELETE FROM sessions WHERE expires_at <= ?1 RETURNING id";
@@ -49,6 +50,8 @@ pub(crate) struct Session {
 pub(crate) struct NewSession {
     pub(crate) hash: Digest,
     pub(crate) user: UserId,
+    /// The user's password when they were let in, if they had one.
+    pub(crate) password_hash: Option<Secret>,
     pub(crate) session_id: String,
     pub(crate) expires_at: Timestamp,
 }
@@ -75,6 +78,9 @@ impl Sessions<'_> {
     }
 
     /// Stores a login.
+    ///
+    /// Refused when the user's password is another one by now, or the user is gone: to check a
+    /// password takes a while, and a change of it ends every login with the old one.
     pub(crate) async fn create(
         self,
         session: NewSession,
@@ -88,8 +94,11 @@ impl Sessions<'_> {
                     &session.session_id,
                     micros(now),
                     micros(session.expires_at),
+                    session.password_hash.as_ref().map(Secret::expose),
                 );
-                let session = Arc::new(rows.the(CREATE, values, Session::from_row)?);
+                let session = rows.one(CREATE, values, Session::from_row)?;
+                let changed = StoreError::Conflict("the password was changed meanwhile");
+                let session = Arc::new(session.ok_or(changed)?);
                 rows.changed(Change::Session(Arc::clone(&session)));
                 Ok(session)
             })
@@ -106,11 +115,6 @@ impl Sessions<'_> {
                 Ok(())
             })
             .await
-    }
-
-    /// Deletes every login of a user; says how many.
-    pub(crate) async fn delete_of(self, user: UserId) -> Result<usize, StoreError> {
-        self.0.write(move |rows| delete_of_user(rows, user)).await
     }
 
     /// Deletes the rows of expired logins; says how many.
@@ -183,6 +187,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_login_with_the_old_password_comes_too_late() {
+        let store = store();
+        let ann = user(&store, "ann").await;
+        let (old, new) = (Some(Secret::new("old")), Some(Secret::new("new")));
+        let (users, sessions) = (store.users(), store.sessions());
+        users.change_password(ann.id, old.clone()).await.unwrap();
+        let login = |cookie, password: &Option<Secret>| NewSession {
+            password_hash: password.clone(),
+            ..session(ann.id, cookie, cookie, at(10))
+        };
+        sessions.create(login("c1", &old), at(1)).await.unwrap();
+        users.change_password(ann.id, new.clone()).await.unwrap();
+        for (cookie, password) in [("c2", &old), ("c3", &None)] {
+            let late = sessions.create(login(cookie, password), at(2)).await;
+            assert!(matches!(late, Err(StoreError::Conflict(_))), "{late:?}");
+        }
+        assert!(sessions.create(login("c4", &new), at(2)).await.is_ok());
+        for (cookie, is_there) in [("c1", false), ("c2", false), ("c3", false), ("c4", true)] {
+            let found = sessions.find(&Digest::of(cookie), at(3));
+            assert_eq!(found.is_some(), is_there, "{cookie}");
+        }
+        store.users().delete(ann.id).await.unwrap();
+        let late = sessions.create(login("c5", &new), at(4)).await;
+        assert!(matches!(late, Err(StoreError::Conflict(_))), "{late:?}");
+    }
+
+    #[tokio::test]
     async fn a_logout_ends_the_login_and_what_was_granted_in_it() {
         let store = store();
         let ann = user(&store, "ann").await.id;
@@ -204,7 +235,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_of_a_user_are_deleted_together() {
+    async fn all_of_a_user_end_together() {
         let store = store();
         let ann = user(&store, "ann").await.id;
         let sessions = store.sessions();
@@ -213,7 +244,7 @@ mod tests {
             let new = session(user, cookie, "s", at(10));
             sessions.create(new, at(1)).await.unwrap();
         }
-        assert_eq!(sessions.delete_of(ann).await.unwrap(), 2);
+        store.users().change_password(ann, None).await.unwrap();
         assert_eq!(sessions.find(&Digest::of("c1"), at(2)), None);
         assert_eq!(sessions.find(&Digest::of("c2"), at(2)), None);
         assert!(sessions.find(&Digest::of("c3"), at(2)).is_some());

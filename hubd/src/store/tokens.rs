@@ -23,6 +23,7 @@ statements! {
     REVOKE = "DELETE FROM tokens WHERE id = ?1 RETURNING id";
     REVOKE_SESSION = "DELETE FROM tokens WHERE user = ?1 AND session_id = ?2 RETURNING id";
     REVOKE_CLIENT_OF = "DELETE FROM tokens WHERE user = ?1 AND client_id = ?2 RETURNING id";
+    REVOKE_GRANTED = "DELETE FROM tokens WHERE user = ?1 AND kind = 'oauth' RETURNING id";
     PURGE = "DELETE FROM tokens WHERE expires_at <= ?1 RETURNING id";
     DELETE_OF_SERVER = "DELETE FROM tokens
         WHERE server = ?1 OR client_id IN (SELECT client_id FROM oauth_clients WHERE server = ?1) RETURNING id";
@@ -259,6 +260,11 @@ pub(super) fn delete_of_server(
 /// others, as part of a job.
 pub(super) fn delete_of_user(rows: &mut Rows<'_>, user: UserId) -> Result<usize, StoreError> {
     delete(rows, DELETE_OF_USER, [user])
+}
+
+/// Deletes what a user was granted in any browser session, as part of a job.
+pub(super) fn delete_granted(rows: &mut Rows<'_>, user: UserId) -> Result<usize, StoreError> {
+    delete(rows, REVOKE_GRANTED, [user])
 }
 
 /// Deletes what a user was granted in one browser session, as part of a job.

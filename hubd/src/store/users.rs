@@ -93,8 +93,9 @@ impl Users<'_> {
             .await
     }
 
-    /// Sets or clears the password.
-    pub(crate) async fn set_password_hash(
+    /// Sets or clears the password. Every login with the old one ends in the same commit, with all
+    /// that was granted in them; tokens that the user made for programs stay.
+    pub(crate) async fn change_password(
         self,
         id: UserId,
         hash: Option<Secret>,
@@ -103,7 +104,10 @@ impl Users<'_> {
             .write(move |rows| {
                 let hash = hash.as_ref().map(Secret::expose);
                 let user = rows.one(SET_PASSWORD_HASH, (id, hash), User::from_row)?;
-                Ok(changed(rows, user.ok_or(StoreError::NotFound("user"))?))
+                let user = user.ok_or(StoreError::NotFound("user"))?;
+                sessions::delete_of_user(rows, id)?;
+                tokens::delete_granted(rows, id)?;
+                Ok(changed(rows, user))
             })
             .await
     }
@@ -213,7 +217,7 @@ mod tests {
         let ann = user(&store, "ann").await;
         store.users().set_admin(ann.id, true).await.unwrap();
         let hash = Some(Secret::new("$argon2id$..."));
-        let set = store.users().set_password_hash(ann.id, hash.clone());
+        let set = store.users().change_password(ann.id, hash.clone());
         set.await.unwrap();
         let ann = store.users().by_id(ann.id).unwrap();
         assert!(ann.admin);
@@ -239,7 +243,7 @@ mod tests {
         let users = store.users();
         let errors = [
             users.set_admin(gone, true).await.map(drop),
-            users.set_password_hash(gone, None).await.map(drop),
+            users.change_password(gone, None).await.map(drop),
             users.delete(gone).await,
         ];
         for error in errors {

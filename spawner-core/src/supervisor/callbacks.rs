@@ -1,12 +1,11 @@
 //! Callbacks for the ends that nobody asked for.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
+use super::guard::guarded;
 use crate::error::{BoxError, error_chain};
 use crate::ids::ServerId;
 use crate::outcome::Outcome;
@@ -39,14 +38,17 @@ impl Callbacks {
             .clone();
         for callback in callbacks {
             let outcome = Arc::clone(outcome);
-            // The call itself can panic as well as the future it returns.
-            let run = AssertUnwindSafe(async move { callback(outcome).await }).catch_unwind();
+            let run = guarded(
+                server,
+                "poll callback",
+                async move { callback(outcome).await },
+            );
             match tokio::time::timeout(PATIENCE, run).await {
-                Ok(Ok(Ok(()))) => {}
+                // The log has a panic already.
+                Ok(Ok(Ok(())) | Err(_)) => {}
                 Ok(Ok(Err(error))) => {
                     tracing::error!(%server, error = error_chain(&*error), "poll callback failed");
                 }
-                Ok(Err(_panic)) => tracing::error!(%server, "poll callback panicked"),
                 Err(_elapsed) => tracing::error!(%server, "poll callback took too long"),
             }
         }

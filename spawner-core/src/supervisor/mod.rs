@@ -19,13 +19,18 @@
 //! - The [`Journal`](crate::Journal) is told before the phase changes, so that what the world can
 //!   see was recorded before.
 
+mod breaker;
+mod budget;
 mod callbacks;
+mod failure;
+mod guard;
 mod handle;
 mod owner;
 mod phase;
 mod probe;
 mod recover;
 mod start;
+mod steps;
 mod stop;
 
 #[cfg(test)]

@@ -4,14 +4,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use super::breaker::Breaker;
 use super::callbacks::Callbacks;
+use super::guard::{self, guarded};
 use super::handle::{Command, ServerHandle, Shared};
 use super::phase::{Denied, Event, Phase};
 use super::probe::{HttpProbe, Probe};
 use super::recover::Saved;
+use super::stop::booked;
+use crate::config::SpawnerConfig;
 use crate::endpoint::Endpoint;
 use crate::error::{SpawnError, SpawnErrorKind, error_chain};
 use crate::ids::{LaunchId, ServerId};
@@ -82,6 +87,8 @@ pub fn supervise(
         shared,
         run: None,
         due: None,
+        deaf: false,
+        breaker: Breaker::default(),
     };
     (handle, owner.run())
 }
@@ -97,6 +104,10 @@ pub(super) struct Owner {
     pub(super) run: Option<Run>,
     /// When the next poll is due.
     pub(super) due: Option<Due>,
+    /// Whether the spawner's `exited` panicked in this run, so that it is only polled.
+    pub(super) deaf: bool,
+    /// What is remembered of starts that failed.
+    pub(super) breaker: Breaker,
 }
 
 /// What the task remembers of a run.
@@ -118,6 +129,7 @@ pub(super) struct Due {
 enum Wake {
     Command(Command),
     Ended(ExitStatus),
+    Deaf,
     PollDue,
     NobodyLeft,
 }
@@ -128,6 +140,10 @@ impl Owner {
             match self.wait().await {
                 Wake::NobodyLeft => return,
                 Wake::Ended(status) => self.noticed(status).await,
+                Wake::Deaf => {
+                    self.deaf = true;
+                    self.poll_now();
+                }
                 Wake::PollDue => drop(self.poll_and_notify().await),
                 Wake::Command(Command::Start(ctx, reply)) => self.start(*ctx, reply).await,
                 Wake::Command(Command::Stop(mode, reply)) => self.stop(mode, reply).await,
@@ -155,11 +171,13 @@ impl Owner {
             }
         };
         // A server that was not found again yet may be known to the books alone.
-        let audible = self.run.as_ref().is_some_and(|run| run.saved.is_none());
+        let audible = !self.deaf && self.run.as_ref().is_some_and(|run| run.saved.is_none());
+        let spawner = &mut self.spawner;
+        let exited = async { guarded(&self.id, "exited", async { spawner.exited().await }).await };
         tokio::select! {
             biased;
             command = self.inbox.recv() => command.map_or(Wake::NobodyLeft, Wake::Command),
-            status = self.spawner.exited(), if audible => Wake::Ended(status),
+            status = exited, if audible => status.map_or(Wake::Deaf, Wake::Ended),
             () = poll_due => Wake::PollDue,
         }
     }
@@ -175,13 +193,7 @@ impl Owner {
                 "What was saved of this server cannot be read.",
             ));
         }
-        let polled = tokio::time::timeout(POLL_LIMIT, self.spawner.poll()).await;
-        let polled = polled.unwrap_or_else(|_elapsed| {
-            Err(SpawnError::new(
-                SpawnErrorKind::Timeout,
-                "The spawner does not answer.",
-            ))
-        });
+        let polled = self.bounded("poll", |spawner| spawner.poll()).await;
         match &polled {
             Ok(PollStatus::Running) => self.found().await,
             Ok(PollStatus::Exited(status)) => self.noticed(*status).await,
@@ -192,6 +204,23 @@ impl Owner {
             }
         }
         polled
+    }
+
+    /// Asks the spawner something that it should know at once.
+    pub(super) async fn bounded<T>(
+        &mut self,
+        what: &'static str,
+        ask: impl for<'a> FnOnce(&'a mut dyn Spawner) -> BoxFuture<'a, Result<T, SpawnError>> + Send,
+    ) -> Result<T, SpawnError> {
+        let spawner = &mut *self.spawner;
+        let answer = guarded(&self.id, what, async { ask(spawner).await });
+        match tokio::time::timeout(POLL_LIMIT, answer).await {
+            Ok(answer) => answer?,
+            Err(_elapsed) => Err(SpawnError::new(
+                SpawnErrorKind::Timeout,
+                "The spawner does not answer.",
+            )),
+        }
     }
 
     /// Whether it runs cannot be told, or not be recorded: look again, with growing pauses.
@@ -215,7 +244,8 @@ impl Owner {
         let Some(run) = &self.run else { return };
         tracing::info!(%server, %status, "server is gone");
         // The route goes at once. That the books could not be written changes nothing about it.
-        if let Err(error) = self.deps.journal.stopping(&server, &run.launch_id).await {
+        let recorded = self.deps.journal.stopping(&server, &run.launch_id);
+        if let Err(error) = booked(guarded(&server, "stopping", recorded)).await {
             tracing::error!(%server, error = error_chain(&*error), "cannot record the end");
         }
         let ending = match &run.saved {
@@ -235,11 +265,11 @@ impl Owner {
     /// Sets the time of the next poll of a running server.
     pub(super) fn schedule_poll(&mut self) {
         let on = self.shared.polling.load(Ordering::Relaxed);
-        let pause = self.spawner.config().poll_interval;
+        let (pause, jitter) = self.knob(|config| (config.poll_interval, config.poll_jitter));
         match self.phase() {
             Phase::Running { .. } if on && !pause.is_zero() => {
                 self.due = Some(Due {
-                    at: Instant::now() + pause,
+                    at: Instant::now() + spread(pause, jitter, rand::random()),
                     pause,
                 });
             }
@@ -257,14 +287,18 @@ impl Owner {
     }
 
     async fn log_tail(&self, lines: usize) -> Vec<String> {
-        tokio::time::timeout(TAIL_LIMIT, self.spawner.log_tail(lines))
-            .await
-            .unwrap_or_default()
+        tail(&self.id, &*self.spawner, lines).await
     }
 
     /// The log that a failed or ended run leaves behind.
     pub(super) async fn last_lines(&self) -> Vec<String> {
-        self.log_tail(TAIL_LINES).await
+        last_lines(&self.id, &*self.spawner).await
+    }
+
+    /// Reads the shared knobs; their defaults when the spawner cannot give them.
+    pub(super) fn knob<T>(&self, read: impl Fn(&SpawnerConfig) -> T) -> T {
+        guard::call(&self.id, "config", || read(self.spawner.config()))
+            .unwrap_or_else(|_panicked| read(&SpawnerConfig::default()))
     }
 
     pub(super) fn phase(&self) -> Phase {
@@ -305,6 +339,31 @@ impl Owner {
     }
 }
 
+/// The log that a failed or ended run leaves behind.
+pub(super) async fn last_lines(server: &ServerId, spawner: &dyn Spawner) -> Vec<String> {
+    tail(server, spawner, TAIL_LINES).await
+}
+
+async fn tail(server: &ServerId, spawner: &dyn Spawner, lines: usize) -> Vec<String> {
+    let tail = guarded(server, "log_tail", async { spawner.log_tail(lines).await });
+    match tokio::time::timeout(TAIL_LIMIT, tail).await {
+        Ok(Ok(lines)) => lines,
+        _ => Vec::new(),
+    }
+}
+
+/// `pause`, longer or shorter by up to half of its part `jitter`: `chance` of 0 is the shortest, of
+/// 1 the longest. This is what JupyterHub does with `poll_jitter`.
+fn spread(pause: Duration, jitter: f64, chance: f64) -> Duration {
+    let jitter = if jitter.is_finite() {
+        jitter.clamp(0.0, 1.0)
+    } else {
+        0.0
+    };
+    Duration::try_from_secs_f64(pause.as_secs_f64() * (1.0 + jitter * (chance - 0.5)))
+        .unwrap_or(pause)
+}
+
 /// Runs `work` while answering requests. A stop ends it early and is handed back; everything else
 /// that can be answered without the spawner is answered.
 pub(super) async fn attended<T>(
@@ -341,4 +400,31 @@ pub(super) async fn attended<T>(
 pub(super) struct StopRequest {
     pub(super) mode: StopMode,
     pub(super) reply: oneshot::Sender<Result<(), SpawnError>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn polls_are_spread_to_both_sides() {
+        let pause = Duration::from_secs(100);
+        for (jitter, chance, seconds) in [
+            (0.1, 0.0, 95),
+            (0.1, 0.5, 100),
+            (0.1, 1.0, 105),
+            (0.0, 1.0, 100),
+            (-1.0, 0.0, 100),
+            (1.0, 0.0, 50),
+            (9.0, 0.0, 50),
+            (f64::NAN, 0.0, 100),
+        ] {
+            assert_eq!(
+                spread(pause, jitter, chance).as_millis(),
+                seconds * 1000,
+                "{jitter} {chance}"
+            );
+        }
+        assert_eq!(spread(Duration::MAX, 1.0, 1.0), Duration::MAX);
+    }
 }

@@ -1,7 +1,7 @@
 //! The life of a server as a pure function of its phase and what happens.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::endpoint::Endpoint;
 use crate::outcome::Outcome;
@@ -49,6 +49,8 @@ pub enum Event {
         /// Where it will answer.
         endpoint: Endpoint,
     },
+    /// Somebody else listens at its address: it was ended, and is made again at another one.
+    AddressTaken,
     /// It answered for the first time.
     Ready,
     /// The spawner cannot tell whether it is there.
@@ -97,6 +99,17 @@ pub enum Denied {
     /// A start while it is not known whether it runs.
     #[error("whether the server is running is being checked")]
     Checking,
+    /// A start of what failed to start `consecutive_failure_limit` times in a row, or more often.
+    #[error(
+        "the server failed to start {failures} times in a row; it can be started again in {} s",
+        whole_seconds(*.retry_after)
+    )]
+    FailsRepeatedly {
+        /// How often.
+        failures: u32,
+        /// When a start is let through again.
+        retry_after: Duration,
+    },
     /// An event that only the owner task makes, out of its order.
     #[error("this cannot happen now")]
     OutOfOrder,
@@ -107,7 +120,8 @@ impl Phase {
     pub fn step(self, event: Event) -> Result<Self, Denied> {
         use StopMode::{Graceful, Now};
         match (self, event) {
-            (Self::Stopped { .. }, Event::Start) => Ok(Self::Starting),
+            (Self::Stopped { .. }, Event::Start)
+            | (Self::Starting | Self::Waiting { .. }, Event::AddressTaken) => Ok(Self::Starting),
             (Self::Starting | Self::Waiting { .. }, Event::Start) => Err(Denied::AlreadyStarting),
             (Self::Running { .. }, Event::Start) => Err(Denied::AlreadyRunning),
             (Self::Stopping { .. }, Event::Start) => Err(Denied::Stopping),
@@ -138,6 +152,7 @@ impl Phase {
             (
                 _,
                 Event::Launched { .. }
+                | Event::AddressTaken
                 | Event::Ready
                 | Event::Lost { .. }
                 | Event::Found { .. }
@@ -159,6 +174,25 @@ impl Phase {
     pub fn is_stopped(&self) -> bool {
         matches!(self, Self::Stopped { .. })
     }
+}
+
+impl Denied {
+    /// After how long the same request may be granted, where that is known.
+    pub fn retry_after(self) -> Option<Duration> {
+        match self {
+            Self::FailsRepeatedly { retry_after, .. } => Some(retry_after),
+            _ => None,
+        }
+    }
+}
+
+/// Rounded up: whoever comes back after so many seconds is not too early.
+fn whole_seconds(pause: Duration) -> u64 {
+    pause
+        .as_millis()
+        .div_ceil(1000)
+        .try_into()
+        .unwrap_or(u64::MAX)
 }
 
 impl Default for Phase {
@@ -203,6 +237,7 @@ mod tests {
             Event::Launched {
                 endpoint: endpoint(2),
             },
+            Event::AddressTaken,
             Event::Ready,
             Event::Lost { at: THEN },
             Event::Found {
@@ -232,14 +267,14 @@ mod tests {
 
         #[rustfmt::skip]
         let table = [
-            // phase, then after: Start, Launched, Ready, Lost, Found, Recover, Stop, Stop now, Gone
-            (stopped(), [Ok(Phase::Starting), never.clone(), never.clone(), never.clone(), never.clone(), Ok(unknown()), Err(Denied::NotRunning), Err(Denied::NotRunning), never.clone()]),
-            (Phase::Starting, [Err(Denied::AlreadyStarting), Ok(waiting(2)), never.clone(), never.clone(), never.clone(), never.clone(), softly.clone(), hard.clone(), never.clone()]),
-            (waiting(1), [Err(Denied::AlreadyStarting), never.clone(), Ok(running(1)), never.clone(), never.clone(), never.clone(), softly.clone(), hard.clone(), never.clone()]),
-            (running(1), [Err(Denied::AlreadyRunning), never.clone(), never.clone(), Ok(unknown()), Ok(running(3)), never.clone(), softly.clone(), hard.clone(), never.clone()]),
-            (stopping(Graceful), [Err(Denied::Stopping), never.clone(), never.clone(), never.clone(), never.clone(), never.clone(), softly, hard.clone(), ended()]),
-            (stopping(Now), [Err(Denied::Stopping), never.clone(), never.clone(), never.clone(), never.clone(), never.clone(), hard.clone(), hard.clone(), ended()]),
-            (unknown(), [Err(Denied::Checking), Ok(waiting(2)), never.clone(), Ok(unknown()), Ok(running(3)), never.clone(), Ok(stopping(Graceful)), hard, never]),
+            // phase, then after: Start, Launched, AddressTaken, Ready, Lost, Found, Recover, Stop, Stop now, Gone
+            (stopped(), [Ok(Phase::Starting), never.clone(), never.clone(), never.clone(), never.clone(), never.clone(), Ok(unknown()), Err(Denied::NotRunning), Err(Denied::NotRunning), never.clone()]),
+            (Phase::Starting, [Err(Denied::AlreadyStarting), Ok(waiting(2)), Ok(Phase::Starting), never.clone(), never.clone(), never.clone(), never.clone(), softly.clone(), hard.clone(), never.clone()]),
+            (waiting(1), [Err(Denied::AlreadyStarting), never.clone(), Ok(Phase::Starting), Ok(running(1)), never.clone(), never.clone(), never.clone(), softly.clone(), hard.clone(), never.clone()]),
+            (running(1), [Err(Denied::AlreadyRunning), never.clone(), never.clone(), never.clone(), Ok(unknown()), Ok(running(3)), never.clone(), softly.clone(), hard.clone(), never.clone()]),
+            (stopping(Graceful), [Err(Denied::Stopping), never.clone(), never.clone(), never.clone(), never.clone(), never.clone(), never.clone(), softly, hard.clone(), ended()]),
+            (stopping(Now), [Err(Denied::Stopping), never.clone(), never.clone(), never.clone(), never.clone(), never.clone(), never.clone(), hard.clone(), hard.clone(), ended()]),
+            (unknown(), [Err(Denied::Checking), Ok(waiting(2)), never.clone(), never.clone(), Ok(unknown()), Ok(running(3)), never.clone(), Ok(stopping(Graceful)), hard, never]),
         ];
         for (phase, row) in table {
             for (event, expected) in events.clone().into_iter().zip(row) {

@@ -4,11 +4,13 @@ use std::time::SystemTime;
 
 use tokio::sync::oneshot;
 
+use super::budget::Budget;
+use super::guard::{self, guarded};
 use super::owner::{Owner, Run};
 use super::phase::{Denied, Event, Phase};
-use super::start::Abort;
+use super::stop::booked;
 use crate::endpoint::Endpoint;
-use crate::error::{SpawnError, error_chain};
+use crate::error::{BoxError, SpawnError, error_chain};
 use crate::ids::LaunchId;
 use crate::outcome::{Ending, Failure, StartPhase};
 use crate::state::SpawnerState;
@@ -71,7 +73,10 @@ impl Owner {
             return;
         }
         let server = &self.id;
-        if let Err(error) = self.spawner.load_state(&saved.state) {
+        let spawner = &mut self.spawner;
+        let loaded = guard::call(server, "load_state", || spawner.load_state(&saved.state));
+        let loaded = loaded.map_err(SpawnError::from);
+        if let Err(error) = loaded.and_then(|loaded| loaded.map_err(SpawnError::from)) {
             // Nothing is stopped because of it. An admin can: a stop forgets the run.
             tracing::error!(%server, error = error_chain(&error), "needs attention");
             saved.unreadable = true;
@@ -98,23 +103,27 @@ impl Owner {
                 .await;
             return;
         }
-        match self.spawner.endpoint().await {
-            Ok(Some(endpoint)) => run.endpoint = Some(endpoint),
-            Ok(None) => {}
+        let known = run.endpoint.clone();
+        let asked = self.bounded("endpoint", |spawner| spawner.endpoint()).await;
+        let endpoint = match asked {
+            Ok(endpoint) => endpoint.or(known),
             Err(error) => {
                 let server = &self.id;
                 tracing::warn!(%server, error = error_chain(&error), "cannot tell its address");
                 self.lost();
                 return;
             }
-        }
-        let Some(endpoint) = run.endpoint.clone() else {
+        };
+        let Some(run) = &mut self.run else { return };
+        run.endpoint.clone_from(&endpoint);
+        let saved = run.saved.take();
+        let Some(endpoint) = endpoint else {
             let ending = self.failed_while_away(None).await;
             self.record_stopping().await;
             self.wind_down(StopMode::Now, ending, Vec::new()).await;
             return;
         };
-        match run.saved.take() {
+        match saved {
             Some(saved) if !saved.ready => self.go_on_waiting(endpoint, &saved).await,
             saved => self.take_up(endpoint, saved).await,
         }
@@ -124,7 +133,7 @@ impl Owner {
     /// that hangs is the user's to judge, not the hub's to end.
     async fn take_up(&mut self, endpoint: Endpoint, saved: Option<Box<Saved>>) {
         let server = &self.id;
-        if let Err(error) = self.record_ready(&endpoint).await {
+        if let Err(error) = self.record_found(&endpoint).await {
             tracing::error!(%server, error = error_chain(&*error), "cannot record that it runs");
             if let Some(run) = &mut self.run {
                 run.saved = saved;
@@ -137,36 +146,36 @@ impl Owner {
         self.schedule_poll();
     }
 
+    async fn record_found(&self, endpoint: &Endpoint) -> Result<(), BoxError> {
+        let Some(run) = &self.run else {
+            unreachable!("a server that was found has a run")
+        };
+        let record = async {
+            let state = self.spawner.get_state();
+            let journal = &self.deps.journal;
+            journal
+                .ready(&self.id, &run.launch_id, endpoint, &state)
+                .await
+        };
+        booked(guarded(&self.id, "ready", record)).await
+    }
+
     /// It was being started: the start goes on with the whole `http_timeout`.
     async fn go_on_waiting(&mut self, endpoint: Endpoint, saved: &Saved) {
         self.step(Event::Launched {
             endpoint: endpoint.clone(),
         });
         let path = format!("{}api", saved.service_prefix);
-        let waited = self.wait_for_http(&endpoint, &path).await;
-        let (mode, ending, waiting) = match waited {
-            Ok(()) => match self.record_ready(&endpoint).await {
-                Ok(()) => {
-                    tracing::info!(server = %self.id, %endpoint, "server is ready");
-                    self.step(Event::Ready);
-                    self.schedule_poll();
-                    return;
-                }
-                Err(source) => {
-                    let error = SpawnError::other("The hub cannot save its state at the moment.")
-                        .with_source(source);
-                    let failure = self.failure(StartPhase::Waiting, &error).await;
-                    (StopMode::Now, Ending::Failed(failure), Vec::new())
-                }
-            },
-            Err(Abort::Stop(stop)) => (stop.mode, Ending::Stopped, vec![stop.reply]),
-            Err(Abort::Failed { phase, error }) => {
-                let failure = self.failure(phase, &error).await;
-                (StopMode::Now, Ending::Failed(failure), Vec::new())
-            }
-        };
-        self.record_stopping().await;
-        self.wind_down(mode, ending, waiting).await;
+        let budget = self.knob(Budget::of_waiting);
+        if let Err(abort) = self.wait_for_http(&endpoint, &path, &budget).await {
+            let (mode, ending, waiting) = self.ending(abort).await;
+            self.record_stopping().await;
+            self.wind_down(mode, ending, waiting).await;
+            return;
+        }
+        tracing::info!(server = %self.id, %endpoint, "server is ready");
+        self.step(Event::Ready);
+        self.schedule_poll();
     }
 
     /// How a start ended that the hub's own restart interrupted.

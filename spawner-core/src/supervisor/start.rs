@@ -1,30 +1,23 @@
-//! A start: preparing, launching, waiting; each phase bounded and open to a stop.
-
-use std::time::Duration;
+//! A start as a whole: its phases in order, another address when the first was taken, its end.
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
+use super::breaker::Breaker;
+use super::budget::{Budget, Limit};
+use super::guard::Panicked;
 use super::handle::StartError;
-use super::owner::{Owner, Run, StopRequest, attended};
+use super::owner::{Owner, Run, StopRequest};
 use super::phase::Event;
-use super::probe::until_up;
 use crate::context::SpawnContext;
 use crate::endpoint::Endpoint;
 use crate::error::{BoxError, SpawnError, SpawnErrorKind, error_chain};
-use crate::launch::Launch;
-use crate::outcome::{Ending, Failure, StartPhase};
+use crate::outcome::{Ending, StartPhase};
 use crate::progress::ProgressLog;
-use crate::spawner::Spawner;
-use crate::status::{ExitStatus, PollStatus, StopMode};
+use crate::status::StopMode;
 
-/// How long a cancelled `start` may take to clean up before it is dropped.
-const CANCEL_GRACE: Duration = Duration::from_millis(500);
-/// How often a server that does not answer yet is polled, for backends that cannot hear its end.
-const WAITING_POLL: Duration = Duration::from_secs(1);
-/// How long such a poll may take.
-const WAITING_POLL_LIMIT: Duration = Duration::from_secs(5);
+/// How many addresses are tried when somebody else always listens there.
+const ADDRESSES: u32 = 3;
 
 /// Why a start did not reach its end.
 pub(super) enum Abort {
@@ -43,7 +36,10 @@ impl Owner {
         ctx: SpawnContext,
         reply: oneshot::Sender<Result<Endpoint, StartError>>,
     ) {
-        if let Err(denied) = self.request(Event::Start) {
+        let limit = self.knob(|config| config.consecutive_failure_limit);
+        let fits = self.phase().step(Event::Start);
+        let admitted = fits.and_then(|_| self.breaker.admit(limit, Instant::now()));
+        if let Err(denied) = admitted.and_then(|()| self.request(Event::Start)) {
             let _ = reply.send(Err(denied.into()));
             return;
         }
@@ -60,12 +56,18 @@ impl Owner {
             Ok(endpoint) => {
                 let server = &self.id;
                 tracing::info!(%server, %endpoint, after = ?began.elapsed(), "server is ready");
+                self.breaker = Breaker::succeeded();
                 self.step(Event::Ready);
                 self.schedule_poll();
                 progress.ready();
                 let _ = reply.send(Ok(endpoint));
             }
-            Err(abort) => self.give_up(abort, &progress, reply).await,
+            Err(abort) => {
+                if abort.counts() {
+                    self.breaker = self.breaker.failed(limit, Instant::now());
+                }
+                self.give_up(abort, &progress, reply).await;
+            }
         }
     }
 
@@ -75,134 +77,46 @@ impl Owner {
         ctx: SpawnContext,
         progress: &ProgressLog,
     ) -> Result<Endpoint, Abort> {
+        let budget = self.knob(Budget::new);
+        self.prepare(&ctx, &budget).await?;
+        let mut address = 1;
+        loop {
+            match self.bring_up_once(ctx.clone(), &budget, progress).await {
+                Err(Abort::Failed { error, .. })
+                    if error.kind() == SpawnErrorKind::AddressTaken && address < ADDRESSES =>
+                {
+                    address += 1;
+                    let server = &self.id;
+                    tracing::warn!(%server, error = error_chain(&error), "trying another address");
+                    let message = format!(
+                        "The server's address was taken, trying another one ({address} of {ADDRESSES})"
+                    );
+                    progress.report(10, message);
+                    self.leave_address(&budget).await?;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// One attempt, at an address of its own.
+    async fn bring_up_once(
+        &mut self,
+        ctx: SpawnContext,
+        budget: &Budget,
+        progress: &ProgressLog,
+    ) -> Result<Endpoint, Abort> {
         let path = format!("{}api", ctx.service_prefix());
-        let launch = self.prepare(ctx, progress).await?;
+        let (mut launch, cancel) = self.address(ctx, budget, progress).await?;
+        self.pre_spawn(&mut launch, budget).await?;
         progress.report(10, "Starting your server");
-        let endpoint = self.launch(launch).await?;
-        self.checkpoint(&endpoint).await?;
+        let endpoint = self.launch(launch, &cancel, budget).await?;
         self.step(Event::Launched {
             endpoint: endpoint.clone(),
         });
         progress.report(60, "Your server runs, waiting for it to answer");
-        self.wait_for_http(&endpoint, &path).await?;
-        self.record_ready(&endpoint)
-            .await
-            .map_err(|error| Abort::failed(StartPhase::Waiting, books_failed(error)))?;
+        self.wait_for_http(&endpoint, &path, budget).await?;
         Ok(endpoint)
-    }
-
-    /// Records the intent, chooses the address, asks for arguments and environment. Nothing of the
-    /// run exists before this has succeeded.
-    async fn prepare(
-        &mut self,
-        mut ctx: SpawnContext,
-        progress: &ProgressLog,
-    ) -> Result<(Launch, CancellationToken), Abort> {
-        const PHASE: StartPhase = StartPhase::Preparing;
-        let (spawner, journal) = (&mut self.spawner, &self.deps.journal);
-        let limit = spawner.config().start_timeout;
-        let work = async {
-            spawner.check_options(&ctx.options).map_err(|error| {
-                SpawnError::new(SpawnErrorKind::Refused, error.message.clone()).with_source(error)
-            })?;
-            spawner.check_limits()?;
-            journal.starting(&ctx).await.map_err(books_failed)?;
-            ctx.listen = Some(spawner.listen_on(&ctx).await?);
-            Ok(ctx)
-        };
-        let ctx = attended(
-            &mut self.inbox,
-            &self.shared,
-            tokio::time::timeout(limit, work),
-        )
-        .await
-        .map_err(Abort::Stop)?
-        .unwrap_or_else(|_elapsed| Err(too_slow(PHASE, limit)))
-        .map_err(|error| Abort::failed(PHASE, error))?;
-        let spawner = &self.spawner;
-        let cancel = CancellationToken::new();
-        let launch = Launch::new(
-            spawner.config().cmd.clone(),
-            spawner.get_args(&ctx),
-            spawner.get_env(&ctx),
-            ctx,
-        )
-        .owned(progress.clone(), cancel.clone(), self.deps.journal.clone());
-        Ok((launch, cancel))
-    }
-
-    /// Runs the spawner's `start`. A stop or the timeout cancels it, gives it a moment, and drops
-    /// it; what it made is cleared by the stop that follows every failed start.
-    async fn launch(
-        &mut self,
-        (launch, cancel): (Launch, CancellationToken),
-    ) -> Result<Endpoint, Abort> {
-        const PHASE: StartPhase = StartPhase::Launching;
-        let limit = self.spawner.config().start_timeout;
-        let mut start = self.spawner.start(launch);
-        let timed = tokio::time::timeout(limit, &mut start);
-        let abort = match attended(&mut self.inbox, &self.shared, timed).await {
-            Ok(Ok(Ok(endpoint))) => return Ok(endpoint),
-            Ok(Ok(Err(error))) => return Err(Abort::failed(PHASE, error)),
-            Ok(Err(_elapsed)) => Abort::failed(PHASE, too_slow(PHASE, limit)),
-            Err(stop) => Abort::Stop(stop),
-        };
-        cancel.cancel();
-        let _ = tokio::time::timeout(CANCEL_GRACE, start).await;
-        Err(abort)
-    }
-
-    /// Saves what the spawner knows now that `start` has returned.
-    async fn checkpoint(&mut self, endpoint: &Endpoint) -> Result<(), Abort> {
-        let Some(run) = &mut self.run else {
-            unreachable!("a start has a run")
-        };
-        run.endpoint = Some(endpoint.clone());
-        let state = self.spawner.get_state();
-        self.deps
-            .journal
-            .checkpoint(&self.id, &run.launch_id, &state)
-            .await
-            .map_err(|error| Abort::failed(StartPhase::Launching, books_failed(error)))
-    }
-
-    /// Waits for the first answer. An end of the server ends the wait at once.
-    pub(super) async fn wait_for_http(
-        &mut self,
-        endpoint: &Endpoint,
-        path: &str,
-    ) -> Result<(), Abort> {
-        const PHASE: StartPhase = StartPhase::Waiting;
-        let limit = self.spawner.config().http_timeout;
-        let up = until_up(&*self.deps.probe, endpoint, path);
-        let spawner = &mut self.spawner;
-        let work = async {
-            tokio::select! {
-                up = tokio::time::timeout(limit, up) => match up {
-                    Ok(()) => Ok(()),
-                    Err(_elapsed) => Err(too_slow(PHASE, limit)),
-                },
-                status = heard_or_polled(spawner) => {
-                    let message = format!("The server ended before it answered: {status}.");
-                    Err(SpawnError::new(SpawnErrorKind::Exited(status), message))
-                }
-            }
-        };
-        attended(&mut self.inbox, &self.shared, work)
-            .await
-            .map_err(Abort::Stop)?
-            .map_err(|error| Abort::failed(PHASE, error))
-    }
-
-    pub(super) async fn record_ready(&self, endpoint: &Endpoint) -> Result<(), BoxError> {
-        let Some(run) = &self.run else {
-            unreachable!("a server that is ready has a run")
-        };
-        let state = self.spawner.get_state();
-        self.deps
-            .journal
-            .ready(&self.id, &run.launch_id, endpoint, &state)
-            .await
     }
 
     /// Ends a start that failed or was stopped, and says so to everybody who waits.
@@ -212,13 +126,7 @@ impl Owner {
         progress: &ProgressLog,
         reply: oneshot::Sender<Result<Endpoint, StartError>>,
     ) {
-        let (mode, ending, waiting) = match abort {
-            Abort::Stop(StopRequest { mode, reply }) => (mode, Ending::Stopped, vec![reply]),
-            Abort::Failed { phase, error } => {
-                let failure = self.failure(phase, &error).await;
-                (StopMode::Now, Ending::Failed(failure), Vec::new())
-            }
-        };
+        let (mode, ending, waiting) = self.ending(abort).await;
         let message = match &ending {
             Ending::Failed(failure) => failure.message.clone(),
             _ => "The start was cancelled.".to_owned(),
@@ -231,68 +139,59 @@ impl Owner {
         let _ = reply.send(Err(error));
     }
 
-    /// Gathers what is known of a failed start while its spawner still knows it.
-    pub(super) async fn failure(&mut self, phase: StartPhase, error: &SpawnError) -> Failure {
-        let server = &self.id;
-        tracing::warn!(%server, %phase, error = error_chain(error), "start failed");
-        let status = match error.kind() {
-            SpawnErrorKind::Exited(status) => Some(status),
-            _ if phase == StartPhase::Preparing => None,
-            // Still running, cannot tell, or never known to have begun: nothing to report.
-            _ => match tokio::time::timeout(WAITING_POLL_LIMIT, self.spawner.poll()).await {
-                Ok(Ok(PollStatus::Exited(status))) if status != ExitStatus::Unknown => Some(status),
-                _ => None,
-            },
-        };
-        let log_tail = match phase {
-            StartPhase::Preparing => Vec::new(),
-            StartPhase::Launching | StartPhase::Waiting => self.last_lines().await,
-        };
-        let refused = error.kind() == SpawnErrorKind::Refused;
-        Failure {
-            phase,
-            message: error.to_string(),
-            refused,
-            status,
-            log_tail,
+    /// What a start that was given up ends with, how, and who waits for that.
+    pub(super) async fn ending(
+        &mut self,
+        abort: Abort,
+    ) -> (
+        StopMode,
+        Ending,
+        Vec<oneshot::Sender<Result<(), SpawnError>>>,
+    ) {
+        match abort {
+            Abort::Stop(StopRequest { mode, reply }) => (mode, Ending::Stopped, vec![reply]),
+            Abort::Failed { phase, error } => {
+                let (failure, waiting) = self.failure(phase, &error).await;
+                (StopMode::Now, Ending::Failed(failure), waiting)
+            }
         }
     }
 }
 
 impl Abort {
-    fn failed(phase: StartPhase, error: SpawnError) -> Self {
+    pub(super) fn failed(phase: StartPhase, error: impl Into<SpawnError>) -> Self {
+        let error = error.into();
         Self::Failed { phase, error }
     }
-}
 
-/// Resolves when the server has ended, whether the backend hears it or a poll finds it.
-async fn heard_or_polled(spawner: &mut Box<dyn Spawner>) -> ExitStatus {
-    loop {
-        if let Ok(status) = tokio::time::timeout(WAITING_POLL, spawner.exited()).await {
-            return status;
+    /// What came of one step: bounded, open to a stop, safe from panics.
+    pub(super) fn unless<T>(limit: Limit, stepped: Stepped<T>) -> Result<T, Self> {
+        let phase = limit.phase;
+        match stepped {
+            Err(stop) => Err(Self::Stop(stop)),
+            Ok(Err(_elapsed)) => Err(Self::failed(phase, limit.passed())),
+            Ok(Ok(Err(panicked))) => Err(Self::failed(phase, panicked)),
+            Ok(Ok(Ok(done))) => done.map_err(|error| Self::failed(phase, error)),
         }
-        let poll = tokio::time::timeout(WAITING_POLL_LIMIT, spawner.poll()).await;
-        if let Ok(Ok(PollStatus::Exited(status))) = poll {
-            return status;
+    }
+
+    /// Whether it says that the server cannot be started: not when the request was at fault, nor
+    /// when somebody did not want it any more.
+    fn counts(&self) -> bool {
+        match self {
+            Self::Stop(_) => false,
+            Self::Failed { error, .. } => error.kind() != SpawnErrorKind::Refused,
         }
     }
 }
 
-fn too_slow(phase: StartPhase, limit: Duration) -> SpawnError {
-    let limit = limit.as_secs_f64();
-    let message = match phase {
-        StartPhase::Preparing => format!("The start could not be prepared within {limit} s."),
-        StartPhase::Launching => {
-            format!("The server was not started within {limit} s (start_timeout).")
-        }
-        StartPhase::Waiting => {
-            format!("The server did not answer within {limit} s (http_timeout).")
-        }
-    };
-    SpawnError::new(SpawnErrorKind::Timeout, message)
-}
+/// The layers around what a step returned, outermost first: a stop, the time, a panic.
+pub(super) type Stepped<T> = Result<
+    Result<Result<Result<T, SpawnError>, Panicked>, tokio::time::error::Elapsed>,
+    StopRequest,
+>;
 
-fn books_failed(source: BoxError) -> SpawnError {
+pub(super) fn books_failed(source: BoxError) -> SpawnError {
     SpawnError::new(
         SpawnErrorKind::Unavailable,
         "The hub cannot save its state at the moment.",

@@ -1,13 +1,17 @@
 //! A stop: leaves `Stopping` only when nothing is left.
+//!
+//! The journal is not bounded here. The books are the daemon's own and answer or fail; a write
+//! that was given up could come true later, behind the back of whoever was told that it failed.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::oneshot;
 
+use super::guard::{self, Guarded, guarded};
 use super::owner::{LAST_RETRY, Owner, StopRequest, attended};
 use super::phase::{Denied, Event, Phase};
-use crate::error::{SpawnError, SpawnErrorKind, error_chain};
+use crate::error::{BoxError, SpawnError, SpawnErrorKind, error_chain};
 use crate::outcome::{Ending, Outcome};
 use crate::status::StopMode;
 
@@ -35,7 +39,8 @@ impl Owner {
         let Some(run) = &self.run else {
             unreachable!("what can be stopped has a run")
         };
-        if let Err(error) = self.deps.journal.stopping(&self.id, &run.launch_id).await {
+        let recorded = self.deps.journal.stopping(&self.id, &run.launch_id);
+        if let Err(error) = booked(guarded(&self.id, "stopping", recorded)).await {
             let message = "The hub cannot save its state at the moment, so nothing was stopped.";
             let error = SpawnError::new(SpawnErrorKind::Unavailable, message).with_source(error);
             let _ = reply.send(Err(error));
@@ -47,7 +52,8 @@ impl Owner {
     /// Records that a stop begins; used where the run has to end whether or not it can be recorded.
     pub(super) async fn record_stopping(&self) {
         let Some(run) = &self.run else { return };
-        if let Err(error) = self.deps.journal.stopping(&self.id, &run.launch_id).await {
+        let recorded = self.deps.journal.stopping(&self.id, &run.launch_id);
+        if let Err(error) = booked(guarded(&self.id, "stopping", recorded)).await {
             let server = &self.id;
             tracing::error!(%server, error = error_chain(&*error), "cannot record the stop");
         }
@@ -78,18 +84,20 @@ impl Owner {
             pause = (pause * 2).min(LAST_RETRY);
         }
         let run = self.run.take()?;
-        self.spawner.clear_state();
+        self.deaf = false;
         let outcome = Arc::new(Outcome {
             launch_id: run.launch_id,
             at: SystemTime::now(),
             ending,
         });
+        self.post_stop(&outcome, &mut waiting).await;
+        let spawner = &mut self.spawner;
+        let _ = guard::call(&self.id, "clear_state", || spawner.clear_state());
         let recorded = self
             .deps
             .journal
-            .stopped(&self.id, &outcome.launch_id, &outcome)
-            .await;
-        if let Err(error) = recorded {
+            .stopped(&self.id, &outcome.launch_id, &outcome);
+        if let Err(error) = booked(guarded(&self.id, "stopped", recorded)).await {
             let server = &self.id;
             tracing::error!(%server, error = error_chain(&*error), "cannot record the stop");
         }
@@ -116,11 +124,13 @@ impl Owner {
     }
 
     async fn attempt_once(&mut self, mode: StopMode, waiting: &mut Vec<StopReply>) -> Attempt {
-        let stop = tokio::time::timeout(ATTEMPT_LIMIT, self.spawner.stop(mode));
-        let mut stop = std::pin::pin!(stop);
+        let spawner = &mut self.spawner;
+        let stop = guarded(&self.id, "stop", async { spawner.stop(mode).await });
+        let mut stop = std::pin::pin!(tokio::time::timeout(ATTEMPT_LIMIT, stop));
         loop {
             match attended(&mut self.inbox, &self.shared, &mut stop).await {
-                Ok(Ok(done)) => return Attempt::Done(done),
+                Ok(Ok(Ok(done))) => return Attempt::Done(done),
+                Ok(Ok(Err(panicked))) => return Attempt::Done(Err(panicked.into())),
                 Ok(Err(_elapsed)) => {
                     let message = "The stop did not come to an end.";
                     return Attempt::Done(Err(SpawnError::new(SpawnErrorKind::Timeout, message)));
@@ -133,8 +143,42 @@ impl Owner {
         }
     }
 
+    /// Runs the post-stop hook. Somebody who wants the server gone now does not wait for it.
+    async fn post_stop(&mut self, outcome: &Outcome, waiting: &mut Vec<StopReply>) {
+        let knobs = self.knob(|config| (config.hooks.clone(), config.hook_timeout));
+        let (Some(hooks), limit) = knobs else { return };
+        let server = self.id.clone();
+        let hook = async { hooks.post_stop_hook(&server, outcome).await };
+        let hook = booked(guarded(&server, "post_stop_hook", hook));
+        let mut hook = std::pin::pin!(tokio::time::timeout(limit, hook));
+        loop {
+            match attended(&mut self.inbox, &self.shared, &mut hook).await {
+                Ok(Ok(Ok(()))) => return,
+                Ok(Ok(Err(error))) => {
+                    let error = error_chain(&*error);
+                    return tracing::error!(%server, error, "the post-stop hook failed");
+                }
+                Ok(Err(_elapsed)) => {
+                    return tracing::error!(%server, ?limit, "the post-stop hook took too long");
+                }
+                Err(request) => {
+                    let now = request.mode == StopMode::Now;
+                    self.join(request, waiting);
+                    if now {
+                        return tracing::warn!(%server, "the post-stop hook was cut short");
+                    }
+                }
+            }
+        }
+    }
+
     fn join(&self, request: StopRequest, waiting: &mut Vec<StopReply>) {
         self.step(Event::Stop { mode: request.mode });
         waiting.push(request.reply);
     }
+}
+
+/// An answer of the journal or of a hook, a panic being one as well.
+pub(super) async fn booked(answer: Guarded<'_, Result<(), BoxError>>) -> Result<(), BoxError> {
+    answer.await.map_err(BoxError::from)?
 }

@@ -36,7 +36,7 @@ pub(super) async fn show(visit: Visit, named: Named) -> Result<Response, Instead
         Place::Stopped => {}
     }
     expect_allowed(&visit, &goal)?;
-    if let Some(form) = options::form(app, server).await? {
+    if let Some(form) = options::form(app, server, None).await? {
         return form_page(&visit, &goal, form, next.as_ref(), None);
     }
     visit.expect_intent()?;
@@ -49,7 +49,7 @@ pub(super) async fn show(visit: Visit, named: Named) -> Result<Response, Instead
             .options_from_form(form)
             .map(Some),
     };
-    start(&visit, &goal, options, next).await
+    start(&visit, &goal, options, None, next).await
 }
 
 pub(super) async fn submit(visit: Visit, named: Named, body: Body) -> Result<Response, Instead> {
@@ -70,8 +70,9 @@ pub(super) async fn submit(visit: Visit, named: Named, body: Body) -> Result<Res
     for field in RESERVED {
         form.remove(field);
     }
+    let typed = form.clone();
     let options = app.servers.spawner(server).options_from_form(form);
-    start(&visit, &goal, options.map(Some), next).await
+    start(&visit, &goal, options.map(Some), Some(typed), next).await
 }
 
 /// The options in the query of a link, with or without `opt-` before their names.

@@ -1,10 +1,11 @@
 //! A start, and what its visitor sees when there is none.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::response::Response;
 use http::StatusCode;
-use spawner_core::{Ending, OptionsError, UserOptions};
+use spawner_core::{Ending, FormData, OptionsError, UserOptions};
 
 use super::super::views::{SpawnView, label};
 use super::instead::{Instead, redirect};
@@ -16,17 +17,22 @@ use crate::servers::{Begun, StartRefused};
 
 /// How long a start is waited for before the visitor is sent to watch it: a mistake shows at once.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// The most that is given back of a form that was refused, in bytes of JSON.
+const TYPED_MAX: usize = 64 * 1024;
 /// When a hub that has too many starts under way is asked again, in seconds.
 const BUSY: u64 = 30;
 
-/// Starts the server and goes where that is watched; without options it takes the last ones.
+/// Starts the server and goes where that is watched; without options it takes the last ones. Where
+/// they are refused the form is shown again as it was `typed`.
 pub(super) async fn start(
     visit: &Visit,
     goal: &Goal<'_>,
     options: Result<Option<UserOptions>, OptionsError>,
+    typed: Option<FormData>,
     next: Option<LocalPath>,
 ) -> Result<Response, Instead> {
     let (servers, server) = (&visit.app().servers, &goal.server);
+    let wished = options.as_ref().ok().cloned().flatten();
     let begun = match options {
         Ok(options) => servers.start(&goal.owner, server, options, PATIENCE).await,
         Err(error) => Err(error.into()),
@@ -39,11 +45,40 @@ pub(super) async fn start(
             let pending = visit.links().spawn_pending(server, next.as_ref());
             Ok(redirect(StatusCode::FOUND, &pending))
         }
-        Err(StartRefused::Options(error)) => match options::form(visit.app(), server).await? {
-            Some(form) => form_page(visit, goal, form, next.as_ref(), Some(&error)),
-            None => Err(Instead::error(StatusCode::BAD_REQUEST, error.message)),
-        },
+        Err(StartRefused::Options(error)) => {
+            let form = options::form(visit.app(), server, wished).await?;
+            let refused = Refused { error, typed };
+            match form {
+                Some(form) => form_page(visit, goal, form, next.as_ref(), Some(refused)),
+                None => Err(Instead::error(StatusCode::BAD_REQUEST, refused.words())),
+            }
+        }
         Err(refused) => Err(not_started(visit, goal, &refused, next.as_ref())),
+    }
+}
+
+/// Options that a start was refused for, and the form that they came in.
+pub(super) struct Refused {
+    error: OptionsError,
+    typed: Option<FormData>,
+}
+
+impl Refused {
+    /// What is wrong, and with which field.
+    fn words(&self) -> String {
+        let message = &self.error.message;
+        match &self.error.field {
+            Some(field) if !message.contains(field.as_str()) => format!("{field}: {message}"),
+            _ => message.clone(),
+        }
+    }
+
+    /// What the script of the page puts back into the fields, as JSON. A form that the spawner fills
+    /// by itself needs no script.
+    fn typed(&self) -> Option<String> {
+        let fields: BTreeMap<_, _> = self.typed.as_ref()?.iter().collect();
+        let json = serde_json::to_string(&fields).ok()?;
+        (json.len() <= TYPED_MAX).then_some(json)
     }
 }
 
@@ -53,16 +88,17 @@ pub(super) fn form_page(
     goal: &Goal<'_>,
     options_form: String,
     next: Option<&LocalPath>,
-    error: Option<&OptionsError>,
+    refused: Option<Refused>,
 ) -> Result<Response, Instead> {
-    let status = match error {
+    let status = match refused {
         None => StatusCode::OK,
         Some(_) => StatusCode::BAD_REQUEST,
     };
     let view = SpawnView {
         server: visit.card(&goal.server, true, next),
         options_form,
-        error: error.map(ToString::to_string),
+        error: refused.as_ref().map(Refused::words),
+        typed: refused.as_ref().and_then(Refused::typed),
     };
     visit.page(status, &view)
 }
@@ -91,6 +127,11 @@ fn not_started(
         }
         StartRefused::Busy => {
             return Instead::busy(StatusCode::TOO_MANY_REQUESTS, refused.to_string(), BUSY);
+        }
+        StartRefused::FailsRepeatedly { retry_after, .. } => {
+            let pause = retry_after.as_secs() + 1;
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return Instead::busy(status, refused.to_string(), pause);
         }
         StartRefused::Full(_) => {
             return Instead::error(StatusCode::TOO_MANY_REQUESTS, refused.to_string());

@@ -23,12 +23,33 @@
     if (event.persisted) location.reload();
   });
 
+  const refused = document.querySelector("form[data-typed]");
+  if (refused) putBack(refused, JSON.parse(refused.dataset.typed));
+
   const pending = document.querySelector("[data-progress-url]");
   if (pending) followProgress(pending);
 
   const watched = document.querySelector("[data-watch]");
   if (watched && !["stopped", "running"].includes(watched.dataset.watch)) {
     setInterval(() => reloadIfChanged(watched.dataset.watch), 2000);
+  }
+
+  // Fills a form that was refused as it was sent: a field that comes up several times has its
+  // values in their order, and a box that is not among them was not ticked.
+  function putBack(form, fields) {
+    const places = {};
+    for (const field of form.elements) {
+      const values = fields[field.name] ?? [];
+      if (["hidden", "submit", "button", "file", "password"].includes(field.type)) continue;
+      if (["checkbox", "radio"].includes(field.type)) {
+        field.checked = values.includes(field.value);
+      } else if (field.options) {
+        for (const option of field.options) option.selected = values.includes(option.value);
+      } else {
+        const place = (places[field.name] = (places[field.name] ?? -1) + 1);
+        if (place < values.length) field.value = values[place];
+      }
+    }
   }
 
   // Shows the progress stream. It begins with all that was said before, also when the browser

@@ -96,6 +96,7 @@ pub(super) fn session(user: UserId, cookie: &str, id: &str, end: Timestamp) -> N
     NewSession {
         hash: Digest::of(cookie),
         user,
+        password_hash: None,
         session_id: id.to_owned(),
         expires_at: end,
     }

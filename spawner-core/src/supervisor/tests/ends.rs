@@ -24,8 +24,13 @@ async fn an_end_is_heard_and_fires_once_for_each_run() {
 
 #[tokio::test(start_paused = true)]
 async fn an_end_is_polled_when_it_cannot_be_heard() {
+    let config = SpawnerConfig {
+        poll_jitter: 0.0,
+        ..SpawnerConfig::default()
+    };
     let bench = bench(Setup {
         hears: false,
+        config,
         ..Setup::default()
     });
     bench.start().await.unwrap();
