@@ -35,7 +35,7 @@ where
     );
     let hub = Hub::builder()
         .config_toml(&config, "demo")?
-        .register(kind, build)
+        .spawner(kind, build)
         .start()
         .await?;
     println!(

@@ -61,6 +61,18 @@ pub struct Found {
     pub state: SpawnerState,
 }
 
+impl Known {
+    /// This run as a find, with the state that leads to it.
+    pub fn found(self, state: SpawnerState) -> Found {
+        let Self { server, launch_id } = self;
+        Found {
+            server,
+            launch_id,
+            state,
+        }
+    }
+}
+
 impl Found {
     /// Ends the run with a spawner of its own, beside whatever the server's owner task is doing.
     /// An error means that it may still be there.

@@ -1,12 +1,14 @@
 //! What `start` is given: what to run, and a line back to the owner task.
 
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::context::SpawnContext;
+use crate::endpoint::{Endpoint, ListenOn};
 use crate::env::Env;
-use crate::error::SpawnError;
+use crate::error::{SpawnError, SpawnErrorKind};
 use crate::journal::{Journal, NoJournal};
 use crate::progress::ProgressLog;
 use crate::state::SpawnerState;
@@ -55,6 +57,50 @@ impl Launch {
         self
     }
 
+    /// The program as a process of this host: `cmd` and `args`, `env` and nothing else of the
+    /// daemon's, no input and no output. What no program can be given is refused.
+    ///
+    /// ```
+    /// # fn start(launch: &spawner_core::Launch) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut command = launch.command()?;
+    /// command.stdout(std::fs::File::create("server.log")?);
+    /// let child = command.spawn()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn command(&self) -> Result<Command, SpawnError> {
+        let refused = |message| Err(SpawnError::new(SpawnErrorKind::Refused, message));
+        let Some((program, first)) = self.cmd.split_first() else {
+            return refused("There is no command to run.");
+        };
+        if self
+            .env
+            .iter()
+            .any(|(name, _)| name.is_empty() || name.contains('='))
+        {
+            return refused("An environment variable has a name that no program can be given.");
+        }
+        let mut command = Command::new(program);
+        command
+            .args(first)
+            .args(&self.args)
+            .env_clear()
+            .envs(self.env.iter())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        Ok(command)
+    }
+
+    /// Where the hub reaches the server if it runs on this host: see
+    /// [`ListenOn::local_endpoint`](crate::ListenOn::local_endpoint).
+    pub fn local_endpoint(&self) -> Result<Endpoint, SpawnError> {
+        let listen = self.ctx.listen.as_ref();
+        listen
+            .map(ListenOn::local_endpoint)
+            .ok_or_else(|| SpawnError::other("No address was chosen for the server."))
+    }
+
     /// Tells every viewer how far the start is. Percentages never fall and stay below 100: the
     /// hub alone says ready.
     pub fn report(&self, percent: u8, message: impl Into<String>) {
@@ -79,5 +125,35 @@ impl Launch {
     /// returns [`SpawnError::cancelled`]; one that does not is dropped a moment later.
     pub async fn cancelled(&self) {
         self.cancel.cancelled().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::tests::context;
+
+    fn launch(cmd: &[&str], variable: &str) -> Launch {
+        let mut env = Env::default();
+        env.set(variable, "value");
+        let cmd = cmd.iter().map(|&word| word.to_owned()).collect();
+        Launch::new(cmd, vec!["last".into()], env, context("tee", ""))
+    }
+
+    #[test]
+    fn a_command_has_what_was_given_and_nothing_else() {
+        let command = launch(&["program", "first"], "NAME").command().unwrap();
+        assert_eq!(command.get_program(), "program");
+        assert_eq!(command.get_args().collect::<Vec<_>>(), ["first", "last"]);
+        assert_eq!(command.get_envs().count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_given_is_refused_without_its_value() {
+        for (cmd, variable) in [(&[][..], "NAME"), (&["program"], "A=B"), (&["program"], "")] {
+            let error = launch(cmd, variable).command().unwrap_err();
+            assert_eq!(error.kind(), SpawnErrorKind::Refused);
+            assert!(!error.to_string().contains("value"), "{error}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What a spawner says of its server, and how a server is asked to end.
 
 use std::fmt;
+use std::os::unix::process::ExitStatusExt as _;
 
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +51,22 @@ impl ExitStatus {
             Self::OutOfMemory => -9,
             Self::Unknown => 0,
         }
+    }
+}
+
+/// What a process of this host ended with.
+///
+/// ```
+/// use spawner_core::ExitStatus;
+///
+/// let status = std::process::Command::new("false").status()?;
+/// assert_eq!(ExitStatus::from(status), ExitStatus::Code(1));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+impl From<std::process::ExitStatus> for ExitStatus {
+    fn from(status: std::process::ExitStatus) -> Self {
+        let signal = status.signal().map_or(Self::Unknown, Self::Signal);
+        status.code().map_or(signal, Self::Code)
     }
 }
 

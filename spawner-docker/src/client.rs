@@ -8,25 +8,25 @@
 //! Note for whoever sets up logging: the library logs whole requests at `debug`, with the tokens in
 //! them. Keep `bollard` at `info`.
 
+use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::errors::Error;
-use bollard::models::{ContainerCreateBody, SystemInfo};
+use bollard::models::{ContainerCreateBody, EventMessage, SystemInfo};
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, InspectContainerOptions, InspectNetworkOptions,
-    KillContainerOptions, ListContainersOptionsBuilder, LogsOptionsBuilder,
+    CreateContainerOptionsBuilder, EventsOptionsBuilder, InspectContainerOptions,
+    InspectNetworkOptions, KillContainerOptions, ListContainersOptionsBuilder, LogsOptionsBuilder,
     RemoveContainerOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
-    WaitContainerOptionsBuilder,
 };
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 use tokio::time::timeout;
 
-use crate::container::{Container, ContainerId};
+use crate::container::{Container, ContainerId, Listed};
 use crate::error::EngineError;
-use crate::identity::Identity;
+use crate::identity::{Identity, filter_of};
 use crate::image::ImageRef;
 use crate::log::{LogTail, Output};
 use crate::name::ContainerName;
@@ -149,20 +149,49 @@ impl Engine {
     }
 
     /// Every container of one server, running or not.
-    pub(crate) async fn list(&self, whose: &Identity) -> Result<Vec<ContainerId>, EngineError> {
+    pub(crate) async fn list(&self, whose: &Identity) -> Result<Vec<Listed>, EngineError> {
+        let mut all = self.list_where(whose.filter()).await?;
+        all.retain(|found| whose.owns(Some(&found.labels)));
+        Ok(all)
+    }
+
+    /// Every container of one hub, running or not.
+    pub(crate) async fn list_all(&self, instance: &str) -> Result<Vec<Listed>, EngineError> {
+        self.list_where(filter_of(instance)).await
+    }
+
+    async fn list_where(
+        &self,
+        filters: HashMap<String, Vec<String>>,
+    ) -> Result<Vec<Listed>, EngineError> {
         let options = ListContainersOptionsBuilder::default()
             .all(true)
-            .filters(&whose.filter())
+            .filters(&filters)
             .build();
         let docker = self.docker().await?;
-        let all = self
-            .bounded(ASK, docker.list_containers(Some(options)))
-            .await?;
-        Ok(all
-            .iter()
-            .filter(|found| whose.owns(found.labels.as_ref()))
-            .filter_map(|found| ContainerId::new(found.id.as_deref()?))
-            .collect())
+        let all = self.bounded(ASK, docker.list_containers(Some(options)));
+        Ok(all.await?.into_iter().filter_map(Listed::new).collect())
+    }
+
+    /// What happens to the containers of one hub, from `since` (nanoseconds of the epoch) on.
+    pub(crate) async fn events(
+        &self,
+        instance: &str,
+        since: i64,
+    ) -> Result<impl Stream<Item = Result<EventMessage, EngineError>>, EngineError> {
+        let mut filters = filter_of(instance);
+        filters.insert("type".to_owned(), vec!["container".to_owned()]);
+        let actions = ["die", "oom", "destroy", "start"].map(str::to_owned);
+        filters.insert("event".to_owned(), actions.to_vec());
+        let (seconds, nanos) = (since / 1_000_000_000, since % 1_000_000_000);
+        let options = EventsOptionsBuilder::default()
+            .since(&format!("{seconds}.{nanos:09}"))
+            .filters(&filters)
+            .build();
+        let docker = self.docker().await?;
+        let host = self.host.clone();
+        let events = docker.events(Some(options));
+        Ok(events.map(move |event| event.map_err(|error| EngineError::new(error, &host, ASK))))
     }
 
     /// A container as it is now, or `None`.
@@ -261,22 +290,18 @@ impl Engine {
         }
     }
 
-    /// Waits, without limit, until a container does not run any more, and returns its exit code.
-    pub(crate) async fn wait(&self, id: &ContainerId) -> Result<i64, EngineError> {
-        let options = WaitContainerOptionsBuilder::default()
-            .condition("not-running")
-            .build();
+    /// Lets a paused container go on; fine when it is not paused.
+    pub(crate) async fn unpause(&self, id: &ContainerId) -> Result<(), EngineError> {
         let docker = self.docker().await?;
-        let answer = docker
-            .wait_container(id.as_str(), Some(options))
-            .next()
-            .await;
-        match answer {
-            Some(Ok(answer)) => Ok(answer.status_code),
-            // The library takes every exit code but 0 for an error of its own.
-            Some(Err(Error::DockerContainerWaitError { code, .. })) => Ok(code),
-            Some(Err(error)) => Err(EngineError::new(error, &self.host, ASK)),
-            None => Err(EngineError::Garbled("the answer to a wait is empty".into())),
+        match self
+            .bounded(ASK, docker.unpause_container(id.as_str()))
+            .await
+        {
+            Err(EngineError::Refused {
+                status: 500,
+                message,
+            }) if message.contains("not paused") => Ok(()),
+            answer => answer,
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use bollard::models::{ContainerInspectResponse, ContainerState};
+use bollard::models::{
+    ContainerInspectResponse, ContainerState, ContainerSummary, ContainerSummaryStateEnum,
+};
 use spawner_core::{Endpoint, ExitStatus, PollStatus};
 
 use crate::identity::Labels;
@@ -14,7 +16,7 @@ const KILLED: i64 = 128 + 9;
 
 /// The id of a container: 64 lower-case hex digits, so that it cannot be anything but an id in the
 /// path of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct ContainerId(String);
 
 impl ContainerId {
@@ -34,6 +36,30 @@ impl ContainerId {
     }
 }
 
+/// One line of a list of containers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listed {
+    pub(crate) id: ContainerId,
+    pub(crate) labels: Labels,
+    /// Whether something runs in it, paused or not.
+    pub(crate) runs: bool,
+}
+
+impl Listed {
+    /// `None` if the engine gives no id that is one.
+    pub(crate) fn new(answer: ContainerSummary) -> Option<Self> {
+        use ContainerSummaryStateEnum as State;
+        Some(Self {
+            id: ContainerId::new(answer.id.as_deref()?)?,
+            labels: answer.labels.unwrap_or_default(),
+            runs: matches!(
+                answer.state,
+                Some(State::RUNNING | State::PAUSED | State::RESTARTING | State::STOPPING)
+            ),
+        })
+    }
+}
+
 /// A container as it was a moment ago.
 #[derive(Debug, Clone)]
 pub(crate) struct Container(ContainerInspectResponse);
@@ -50,6 +76,12 @@ impl Container {
 
     pub(crate) fn labels(&self) -> Option<&Labels> {
         self.0.config.as_ref()?.labels.as_ref()
+    }
+
+    /// Whether what runs in it stands still until it is told to go on.
+    pub(crate) fn is_paused(&self) -> bool {
+        let state = self.0.state.as_ref();
+        state.and_then(|state| state.paused) == Some(true)
     }
 
     /// Whether its server runs. A paused one does: it is there and goes on when it is told to. One

@@ -17,10 +17,9 @@ use crate::client::ImageInfo;
 use crate::container::tcp;
 use crate::identity::Labels;
 use crate::image::ImageRef;
-use crate::settings::{DockerSettings, Memory, Processors};
+use crate::limits::{CPU_PERIOD, Limits};
+use crate::settings::DockerSettings;
 
-/// The period of the processor quota, in microseconds: the kernel's default.
-const CPU_PERIOD: i64 = 100_000;
 /// How much of a container's log the engine keeps, in two files.
 const LOG_SIZE: &str = "10m";
 
@@ -28,6 +27,7 @@ const LOG_SIZE: &str = "10m";
 /// server listens on `port`.
 pub(crate) fn create_body(
     settings: &DockerSettings,
+    limits: Limits,
     labels: Labels,
     launch: &Launch,
     image: &ImageRef,
@@ -40,7 +40,7 @@ pub(crate) fn create_body(
         env: Some(environment(launch)?),
         labels: Some(labels),
         exposed_ports: Some(vec![tcp(port)]),
-        host_config: Some(host_config(settings, launch, port)),
+        host_config: Some(host_config(settings, limits, launch, port)),
         ..ContainerCreateBody::default()
     })
 }
@@ -81,9 +81,12 @@ fn environment(launch: &Launch) -> Result<Vec<String>, SpawnError> {
         .collect()
 }
 
-fn host_config(settings: &DockerSettings, launch: &Launch, port: u16) -> HostConfig {
-    let limits = settings.limits;
-    let memory = limits.memory.map(Memory::bytes);
+fn host_config(
+    settings: &DockerSettings,
+    limits: Limits,
+    launch: &Launch,
+    port: u16,
+) -> HostConfig {
     let published = || {
         let binding = PortBinding {
             host_ip: Some(settings.host_ip.to_string()),
@@ -101,12 +104,14 @@ fn host_config(settings: &DockerSettings, launch: &Launch, port: u16) -> HostCon
                 .map(|volume| volume.mount(&launch.ctx.server))
                 .collect(),
         ),
-        memory,
+        memory: limits.memory,
         // Equal to the memory, or the engine would allow as much again in swap.
-        memory_swap: memory,
-        cpu_period: limits.cpu.map(|_| CPU_PERIOD),
-        cpu_quota: limits.cpu.map(quota),
-        pids_limit: limits.pids.map(|pids| pids.get().into()),
+        memory_swap: limits.memory,
+        memory_reservation: limits.reservation,
+        cpu_period: limits.quota.map(|_| CPU_PERIOD),
+        cpu_quota: limits.quota,
+        cpu_shares: limits.shares,
+        pids_limit: settings.pids_limit.map(|pids| pids.get().into()),
         init: Some(true),
         cap_drop: Some(vec!["ALL".to_owned()]),
         cap_add: Some(
@@ -133,16 +138,6 @@ fn host_config(settings: &DockerSettings, launch: &Launch, port: u16) -> HostCon
         privileged: Some(false),
         ..HostConfig::default()
     }
-}
-
-/// The share of [`CPU_PERIOD`] that stands for so many processors.
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    reason = "the range of `Processors` keeps it between 1000 and a few hundred million"
-)]
-fn quota(cpu: Processors) -> i64 {
-    (cpu.number() * CPU_PERIOD as f64).round() as i64
 }
 
 #[cfg(test)]
@@ -193,7 +188,12 @@ mod tests {
         let settings = DockerSettings::from_table(table).unwrap();
         let labels = Labels::from([("hubd.user".to_owned(), "a_b".to_owned())]);
         let image = settings.images.default_image().clone();
-        create_body(&settings, labels, launch, &image, info, 8888)
+        let limits = Limits {
+            memory: Some(1 << 30),
+            quota: Some(50_000),
+            ..Limits::default()
+        };
+        create_body(&settings, limits, labels, launch, &image, info, 8888)
             .map(|body| serde_json::to_value(body).unwrap())
     }
 
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn what_is_configured_arrives() {
         let table = json!({
-            "image": "lab", "mem_limit": "1G", "cpu_limit": 0.5, "network_name": "hub-net",
+            "image": "lab", "network_name": "hub-net",
             "volumes": {"home-{username}": "/home/jovyan"}, "cap_add": ["CHOWN"], "pids_limit": 0,
         });
         let body = body(&table, &launch(&[], &[], &[]), &info(&["x"], false)).unwrap();

@@ -1,15 +1,19 @@
 //! Where DockerSpawners come from: one engine, one set of settings, one spawner for each server.
 
 use std::num::NonZeroU16;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use spawner_core::{
-    Registry, ServerId, SetupError, SpawnError, SpawnErrorKind, Spawner, SpawnerConfig,
-    SpawnerFactory,
+    Found, Known, Registry, ServerId, SetupError, SpawnError, SpawnErrorKind, Spawner,
+    SpawnerConfig, SpawnerFactory,
 };
 
 use crate::client::Engine;
+use crate::container::Listed;
+use crate::events::Ends;
+use crate::identity::{launch_of, server_of};
+use crate::limits::{Able, Limits};
 use crate::settings::DockerSettings;
 use crate::spawner::{DockerSpawner, image_is_missing};
 
@@ -27,8 +31,10 @@ pub struct DockerFactory {
 pub(crate) struct Shared {
     pub(crate) config: SpawnerConfig,
     pub(crate) settings: DockerSettings,
-    pub(crate) engine: Engine,
+    pub(crate) engine: Arc<Engine>,
     pub(crate) instance: String,
+    pub(crate) ends: Ends,
+    able: OnceLock<Able>,
 }
 
 /// Adds the kind `docker` to a registry.
@@ -51,9 +57,11 @@ impl DockerFactory {
         Self {
             shared: Arc::new(Shared {
                 config: inside_container(config, settings.port),
-                engine: Engine::new(settings.host.clone()),
+                engine: Arc::new(Engine::new(settings.host.clone())),
                 settings,
                 instance,
+                ends: Ends::default(),
+                able: OnceLock::new(),
             }),
         }
     }
@@ -90,37 +98,75 @@ impl SpawnerFactory for DockerFactory {
     }
 
     async fn preflight(&self) -> Result<(), SpawnError> {
-        let Shared {
-            engine, settings, ..
-        } = &*self.shared;
-        let info = engine
-            .info()
-            .await
-            .map_err(|error| error.doing("say what it can do"))?;
-        // The engine would accept these limits and not keep them.
-        let limits = settings.limits;
-        for (wanted, able, key) in [
-            (limits.memory.is_some(), info.memory_limit, "mem_limit"),
-            (limits.cpu.is_some(), info.cpu_cfs_quota, "cpu_limit"),
-            (limits.pids.is_some(), info.pids_limit, "pids_limit"),
-        ] {
-            if wanted && able == Some(false) {
-                let message = format!(
-                    "This Docker Engine cannot enforce `{key}`: the kernel's control group for it \
-                     is missing. Enable that, or take the limit out of the configuration."
-                );
-                return Err(SpawnError::new(SpawnErrorKind::Refused, message));
-            }
-        }
-        if limits.memory.is_some() && info.swap_limit == Some(false) {
+        let shared = &*self.shared;
+        let limits = Limits::of(&shared.config)?;
+        let able = shared.able().await?;
+        able.check(limits, shared.settings.pids_limit.is_some())?;
+        if limits.memory.is_some() && !able.limits_swap() {
             tracing::warn!("this engine cannot limit swap: `mem_limit` holds for memory alone");
         }
         self.check_network().await?;
         self.check_images().await
     }
+
+    async fn reap(&self, known: &[Known]) -> Result<Vec<Found>, SpawnError> {
+        let Shared {
+            engine,
+            settings,
+            instance,
+            ..
+        } = &*self.shared;
+        let all = engine
+            .list_all(instance)
+            .await
+            .map_err(|error| error.doing("list the containers"))?;
+        Ok(all
+            .into_iter()
+            // A stopped one is kept for its log, or for the next start.
+            .filter(|container| container.runs || settings.remove)
+            .filter_map(|container| self.found(container))
+            .filter(|found| {
+                !known
+                    .iter()
+                    .any(|known| known.server == found.server && known.launch_id == found.launch_id)
+            })
+            .collect())
+    }
+}
+
+impl Shared {
+    /// What the engine can enforce, if it was asked before.
+    pub(crate) fn known_able(&self) -> Option<Able> {
+        self.able.get().copied()
+    }
+
+    /// What the engine can enforce.
+    pub(crate) async fn able(&self) -> Result<Able, SpawnError> {
+        if let Some(able) = self.able.get() {
+            return Ok(*able);
+        }
+        let info = self
+            .engine
+            .info()
+            .await
+            .map_err(|error| error.doing("say what it can do"))?;
+        Ok(*self.able.get_or_init(|| Able::of(&info)))
+    }
 }
 
 impl DockerFactory {
+    /// The run that a container belongs to, if its labels say so.
+    fn found(&self, container: Listed) -> Option<Found> {
+        let server = server_of(&container.labels)?;
+        let launch_id = launch_of(&container.labels)?;
+        let spawner = self.spawner(&server);
+        Some(Found {
+            state: spawner.state_of(&launch_id, Some(&container.id)),
+            server,
+            launch_id,
+        })
+    }
+
     /// An engine creates containers on a network that it does not have, and fails to start them.
     async fn check_network(&self) -> Result<(), SpawnError> {
         let Shared {

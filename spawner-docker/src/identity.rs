@@ -2,16 +2,19 @@
 //!
 //! A name proves nothing, because anybody may give a container any name. So a container is looked
 //! for, stopped and removed only by what `create` wrote on it: which hub (`hubd.instance`), whose
-//! server (`hubd.user`, `hubd.server`), and for people which run (`hubd.launch`).
+//! server (`hubd.user`, `hubd.server`), which run it was made for (`hubd.launch`), and from what
+//! (`hubd.config`, a hash).
 
 use std::collections::HashMap;
 
-use spawner_core::{LaunchId, ServerId};
+use spawner_core::{LaunchId, ServerId, ServerName, UserName};
 
-const INSTANCE: &str = "hubd.instance";
+pub(crate) const INSTANCE: &str = "hubd.instance";
 const USER: &str = "hubd.user";
 const SERVER: &str = "hubd.server";
 const LAUNCH: &str = "hubd.launch";
+/// What of a container's description has to be the same for it to be used again.
+pub(crate) const CONFIG: &str = "hubd.config";
 
 /// Labels of a container, as the engine gives them.
 pub(crate) type Labels = HashMap<String, String>;
@@ -58,18 +61,37 @@ impl Identity {
     }
 }
 
+/// The engine's filter for everything of one hub.
+pub(crate) fn filter_of(instance: &str) -> HashMap<String, Vec<String>> {
+    HashMap::from([("label".to_owned(), vec![format!("{INSTANCE}={instance}")])])
+}
+
+/// The run that a container was made for.
+pub(crate) fn launch_of(labels: &Labels) -> Option<LaunchId> {
+    LaunchId::new(labels.get(LAUNCH)?).ok()
+}
+
+/// The server that a container was made for.
+pub(crate) fn server_of(labels: &Labels) -> Option<ServerId> {
+    let user = UserName::new(labels.get(USER)?).ok()?;
+    let server = ServerName::new(labels.get(SERVER)?).ok()?;
+    Some(ServerId::new(user, server))
+}
+
 #[cfg(test)]
 mod tests {
-    use spawner_core::{ServerName, UserName};
-
     use super::*;
 
-    fn identity(instance: &str, user: &str, server: &str) -> Identity {
+    fn server(user: &str, server: &str) -> ServerId {
         let (user, server) = (
             UserName::new(user).unwrap(),
             ServerName::new(server).unwrap(),
         );
-        Identity::new(instance, &ServerId::new(user, server))
+        ServerId::new(user, server)
+    }
+
+    fn identity(instance: &str, user: &str, named: &str) -> Identity {
+        Identity::new(instance, &server(user, named))
     }
 
     #[test]
@@ -86,5 +108,17 @@ mod tests {
         ] {
             assert!(!other.owns(Some(&labels)), "{other:?}");
         }
+    }
+
+    #[test]
+    fn labels_are_read_back() {
+        for (user, named) in [("alice", ""), ("a_b@x.org", "proj")] {
+            let launch = LaunchId::random();
+            let labels = identity("one", user, named).labels(&launch);
+            assert_eq!(server_of(&labels), Some(server(user, named)));
+            assert_eq!(launch_of(&labels), Some(launch));
+        }
+        assert_eq!(server_of(&Labels::new()), None);
+        assert_eq!(launch_of(&Labels::new()), None);
     }
 }

@@ -30,9 +30,11 @@ mod client;
 mod container;
 mod create;
 mod error;
+mod events;
 mod factory;
 mod identity;
 mod image;
+mod limits;
 mod log;
 mod name;
 mod ours;
@@ -45,8 +47,6 @@ pub use choice::{ChoiceError, ImageChoice};
 pub use factory::{DockerFactory, register};
 pub use image::{ImageRef, ImageRefError};
 pub use name::{Prefix, PrefixError};
-pub use settings::{
-    Capability, CapabilityError, DockerSettings, Limits, Memory, Network, NetworkError, Processors,
-};
+pub use settings::{Capability, CapabilityError, DockerSettings, Network, NetworkError};
 pub use spawner::DockerSpawner;
 pub use volume::{Volume, VolumeError};

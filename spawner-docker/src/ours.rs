@@ -15,10 +15,10 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::client::Engine;
-use crate::container::{Container, ContainerId};
+use crate::container::{Container, ContainerId, Listed};
 use crate::error::EngineError;
 use crate::factory::Shared;
-use crate::identity::{Identity, Labels};
+use crate::identity::{Identity, Labels, launch_of};
 use crate::name::ContainerName;
 
 /// How often the engine is asked again about something that is about to happen, and how long apart.
@@ -70,13 +70,20 @@ impl Ours {
     }
 
     /// Every container of this server that exists, whatever run it is of.
-    pub(crate) async fn all(&mut self) -> Result<Vec<ContainerId>, SpawnError> {
+    pub(crate) async fn all(&mut self) -> Result<Vec<Listed>, SpawnError> {
         // What is being created will carry our labels, and must not be missed.
         while self.making.join_next().await.is_some() {}
         self.engine()
             .list(&self.identity)
             .await
             .map_err(|error| error.doing("list the containers"))
+    }
+
+    /// The containers that were made for one run.
+    pub(crate) async fn of_run(&mut self, launch: &LaunchId) -> Result<Vec<Listed>, SpawnError> {
+        let mut all = self.all().await?;
+        all.retain(|found| launch_of(&found.labels).as_ref() == Some(launch));
+        Ok(all)
     }
 
     /// Creates the container, taking the place of an older one of ours.

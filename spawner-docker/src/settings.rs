@@ -35,8 +35,9 @@ pub struct DockerSettings {
     pub prefix: Prefix,
     /// Volumes and directories inside every container.
     pub volumes: Vec<Volume>,
-    /// How much of the machine a container may use.
-    pub limits: Limits,
+    /// How many processes and threads a container may have; `None` is no limit. Default 512. The
+    /// other limits are the shared ones of [`SpawnerConfig`](spawner_core::SpawnerConfig).
+    pub pids_limit: Option<NonZeroU32>,
     /// Capabilities that a container keeps; all others are dropped.
     pub cap_add: Vec<Capability>,
     /// How long a server has to end when it is asked politely. Default 10 s.
@@ -45,25 +46,6 @@ pub struct DockerSettings {
     /// its log, until the next start replaces it. Default true.
     pub remove: bool,
 }
-
-/// How much of the machine a container may use; `None` is no limit.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Limits {
-    /// Memory, without any swap beside it.
-    pub memory: Option<Memory>,
-    /// Processors.
-    pub cpu: Option<Processors>,
-    /// Processes and threads. Default 512.
-    pub pids: Option<NonZeroU32>,
-}
-
-/// An amount of memory that an engine accepts as a limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Memory(i64);
-
-/// A number of processors, such as 0.5.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Processors(f64);
 
 /// The name of a network that containers can join. The namespaces of the host and of other
 /// containers are none.
@@ -102,7 +84,7 @@ impl DockerSettings {
             use_internal_ip: None,
             prefix: Prefix::default(),
             volumes: Vec::new(),
-            limits: Limits::default(),
+            pids_limit: NonZeroU32::new(512),
             cap_add: Vec::new(),
             stop_timeout: Duration::from_secs(10),
             remove: true,
@@ -127,41 +109,6 @@ impl From<ImageRef> for DockerSettings {
     /// The defaults, with one image and no choice.
     fn from(image: ImageRef) -> Self {
         Self::new(ImageChoice::fixed(image))
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            memory: None,
-            cpu: None,
-            pids: NonZeroU32::new(512),
-        }
-    }
-}
-
-impl Memory {
-    /// So many bytes; `None` for less than 6 MiB or more than an engine can be told.
-    pub fn new(bytes: u64) -> Option<Self> {
-        const LEAST: i64 = 6 << 20;
-        i64::try_from(bytes).ok().filter(|n| *n >= LEAST).map(Self)
-    }
-
-    /// The number of bytes, as an engine takes it.
-    pub fn bytes(self) -> i64 {
-        self.0
-    }
-}
-
-impl Processors {
-    /// So many processors; `None` unless it is 0.01 to 4096.
-    pub fn new(number: f64) -> Option<Self> {
-        (0.01..=4096.0).contains(&number).then_some(Self(number))
-    }
-
-    /// The number.
-    pub fn number(self) -> f64 {
-        self.0
     }
 }
 
@@ -227,18 +174,6 @@ mod tests {
         assert!(settings.is_internal());
         settings.use_internal_ip = Some(false);
         assert!(!settings.is_internal());
-    }
-
-    #[test]
-    fn limits_have_bounds() {
-        assert_eq!(Memory::new(6 << 20).map(Memory::bytes), Some(6 << 20));
-        for bytes in [0, (6 << 20) - 1, u64::MAX] {
-            assert_eq!(Memory::new(bytes), None, "{bytes}");
-        }
-        assert_eq!(Processors::new(0.5).map(Processors::number), Some(0.5));
-        for number in [0.0, -1.0, 0.001, 1e9, f64::NAN, f64::INFINITY] {
-            assert_eq!(Processors::new(number), None, "{number}");
-        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! One server of one user as a container.
 //!
 //! ```text
-//! start: image there? -> remove what an earlier run left -> create -> checkpoint -> start -> address
-//! stop:  every container with our labels: end, remove, until gone
+//! start: image there? -> checkpoint -> remove what an earlier run left -> create -> start -> address
+//! stop:  every container of this run: end, remove, until gone
 //! ```
 //!
 //! What is ours, and that nothing else is touched, is [`Ours`]' business.
@@ -14,25 +14,27 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use spawner_core::{
-    Endpoint, Env, ExitStatus, FormContext, FormData, Launch, OptionsError, OptionsForm,
+    Endpoint, Env, ExitStatus, FormContext, FormData, Launch, LaunchId, OptionsError, OptionsForm,
     PollStatus, ServerId, SpawnContext, SpawnError, SpawnErrorKind, Spawner, SpawnerConfig,
     SpawnerState, StateError, StopMode, UserOptions, base_env,
 };
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::choice;
 use crate::client::{Engine, host_of};
-use crate::container::{Container, ContainerId, exit_status};
+use crate::container::{Container, ContainerId, Listed};
 use crate::create::create_body;
+use crate::events::Heard;
 use crate::factory::Shared;
 use crate::image::ImageRef;
+use crate::limits::Limits;
 use crate::ours::{Ours, PAUSE, TRIES};
 
 /// The layout of [`State`].
 const STATE_VERSION: u32 = 1;
-/// How long apart attempts to hear of an end are, when the engine is away.
-const RETRY_FIRST: Duration = Duration::from_millis(500);
-const RETRY_LAST: Duration = Duration::from_secs(30);
+/// How long apart attempts to look at a container are, when the engine is away.
+const RETRY: Duration = Duration::from_millis(500);
 
 /// Runs one server in a container; made by a [`DockerFactory`](crate::DockerFactory).
 ///
@@ -43,16 +45,46 @@ pub struct DockerSpawner {
     shared: Arc<Shared>,
     server: ServerId,
     ours: Ours,
-    /// The container of the present run.
+    /// The present run, from the moment that something may be made for it.
+    run: Option<Run>,
+}
+
+/// A run, which is over when its container is.
+#[derive(Debug)]
+struct Run {
+    launch: LaunchId,
+    /// Its container. `None` until it is made, or found again by its labels.
     container: Option<ContainerId>,
+    /// Where it was reached at first.
+    endpoint: Option<Endpoint>,
+    /// How it ended, once that was told.
+    ended: Option<ExitStatus>,
+    /// What is heard of the container; `None` until somebody listens.
+    heard: Option<watch::Receiver<Heard>>,
+    /// Whether the container was looked at since something was heard of it.
+    looked: bool,
 }
 
 /// What is saved of a run.
 #[derive(Debug, Serialize, Deserialize)]
 struct State {
-    container_id: String,
+    launch: LaunchId,
+    container_id: Option<String>,
     /// For people; the container is found by its id and known by its labels.
     name: String,
+}
+
+impl Run {
+    fn new(launch: LaunchId, container: Option<ContainerId>) -> Self {
+        Self {
+            launch,
+            container,
+            endpoint: None,
+            ended: None,
+            heard: None,
+            looked: false,
+        }
+    }
 }
 
 impl DockerSpawner {
@@ -61,7 +93,7 @@ impl DockerSpawner {
             ours: Ours::new(Arc::clone(&shared), &server),
             shared,
             server,
-            container: None,
+            run: None,
         }
     }
 
@@ -69,17 +101,56 @@ impl DockerSpawner {
         &self.shared.engine
     }
 
+    /// What is saved of a run of this server.
+    pub(crate) fn state_of(&self, launch: &LaunchId, id: Option<&ContainerId>) -> SpawnerState {
+        let state = State {
+            launch: launch.clone(),
+            container_id: id.map(|id| id.as_str().to_owned()),
+            name: self.ours.name().to_string(),
+        };
+        SpawnerState::pack(STATE_VERSION, &state)
+    }
+
     /// The container of the present run as it is now, if there is one.
-    async fn look(&self) -> Result<Option<Container>, SpawnError> {
-        match &self.container {
+    async fn look(&mut self) -> Result<Option<Container>, SpawnError> {
+        let Some(run) = &mut self.run else {
+            return Ok(None);
+        };
+        if run.container.is_none() {
+            // It was saved before the container was made.
+            let found = self.ours.of_run(&run.launch).await?;
+            run.container = found.into_iter().next().map(|found| found.id);
+        }
+        match &run.container {
             None => Ok(None),
             Some(id) => self.ours.look(id).await,
         }
     }
 
+    /// How the present run is. What was told of its end is kept, and said again when the container
+    /// is gone.
+    async fn status(&mut self) -> Result<PollStatus, SpawnError> {
+        let found = self.look().await?;
+        let Some(run) = &mut self.run else {
+            return Ok(PollStatus::Exited(ExitStatus::Unknown));
+        };
+        let status = match found {
+            Some(container) => container.status(),
+            None => {
+                let heard = run.heard.as_ref().and_then(|heard| heard.borrow().ended);
+                let ended = run.ended.or(heard);
+                PollStatus::Exited(ended.unwrap_or(ExitStatus::Unknown))
+            }
+        };
+        if let PollStatus::Exited(status) = status {
+            run.ended = Some(status);
+        }
+        Ok(status)
+    }
+
     /// Where a container that was just started is reached. The engine can say that it runs before
     /// its port is published.
-    async fn reachable(&self) -> Result<Endpoint, SpawnError> {
+    async fn reachable(&mut self) -> Result<Endpoint, SpawnError> {
         for _ in 0..TRIES {
             let container = self.look().await?;
             let status = container
@@ -98,6 +169,21 @@ impl DockerSpawner {
             "The container runs, but the Docker Engine gave it no address. An admin can check \
              `network_name` and `use_internal_ip`.",
         ))
+    }
+
+    /// Whether the container runs where nobody looks for it: somebody has started it again, and the
+    /// engine has published another port. Its run is over, since routes are not made twice.
+    async fn has_moved(&mut self) -> bool {
+        let before = self.run.as_ref().and_then(|run| run.endpoint.clone());
+        let now = self.look().await.ok().flatten();
+        let now = now.and_then(|found| self.address(&found));
+        match before.zip(now) {
+            Some((before, now)) if before != now => {
+                tracing::warn!(server = %self.server, %before, %now, "a container was restarted");
+                true
+            }
+            _ => false,
+        }
     }
 
     fn address(&self, container: &Container) -> Option<Endpoint> {
@@ -143,6 +229,11 @@ impl Spawner for DockerSpawner {
             .map_err(|error| {
                 SpawnError::new(SpawnErrorKind::Refused, error.message.clone()).with_source(error)
             })?;
+        let limits = Limits::of(&self.shared.config)?;
+        if limits != Limits::default() {
+            let able = self.shared.able().await?;
+            able.check(limits, false)?;
+        }
         self.warn_of_loopback(&launch);
         launch.report(10, format!("Looking for the image {image}"));
         let info = self
@@ -153,18 +244,22 @@ impl Spawner for DockerSpawner {
             .ok_or_else(|| image_is_missing(&image))?;
         let port = self.shared.config.port;
         let labels = self.ours.labels(&launch.ctx.launch_id);
-        let body = create_body(settings, labels, &launch, &image, &info, port)?;
+        let body = create_body(settings, limits, labels, &launch, &image, &info, port)?;
 
-        self.container = None;
-        for id in self.ours.all().await? {
+        let id = launch.ctx.launch_id.clone();
+        self.run = Some(Run::new(id, None));
+        // From here on a container can exist; its labels are in the books before it does.
+        launch.checkpoint(&self.get_state()).await?;
+        for Listed { id, .. } in self.ours.all().await? {
             tracing::info!(server = %self.server, container = id.short(), "removing an older run");
             launch.report(20, "Removing the container of an earlier run");
             self.ours.remove(&id).await?;
         }
         launch.report(30, format!("Creating the container {}", self.ours.name()));
         let id = self.ours.create(body).await?;
-        self.container = Some(id.clone());
-        launch.checkpoint(&self.get_state()).await?;
+        if let Some(run) = &mut self.run {
+            run.container = Some(id.clone());
+        }
         tracing::info!(
             server = %self.server, container = id.short(), name = %self.ours.name(), %image,
             "created a container"
@@ -175,109 +270,124 @@ impl Spawner for DockerSpawner {
             .await
             .map_err(|error| error.doing("start the container"))?;
         let endpoint = self.reachable().await?;
+        if let Some(run) = &mut self.run {
+            run.endpoint = Some(endpoint.clone());
+        }
         launch.report(80, "The container runs");
         Ok(endpoint)
     }
 
     async fn stop(&mut self, mode: StopMode) -> Result<(), SpawnError> {
+        let Some(run) = &self.run else {
+            return Ok(());
+        };
         // By label, and not only the one that we know: a start that was interrupted may have made
         // one that we never heard of.
-        for id in self.ours.all().await? {
+        let made = self.ours.of_run(&run.launch).await?;
+        let mut containers: Vec<_> = made.into_iter().map(|found| found.id).collect();
+        if let Some(id) = &run.container
+            && !containers.contains(id)
+            && self.ours.look(id).await?.is_some()
+        {
+            containers.push(id.clone());
+        }
+        for id in containers {
             self.ours.end(&id, mode).await?;
             tracing::info!(server = %self.server, container = id.short(), "container is stopped");
         }
-        self.container = None;
+        self.run = None;
         Ok(())
     }
 
     async fn poll(&mut self) -> Result<PollStatus, SpawnError> {
-        Ok(match self.look().await? {
-            Some(container) => container.status(),
-            None => PollStatus::Exited(ExitStatus::Unknown),
-        })
+        self.status().await
     }
 
     async fn exited(&mut self) -> ExitStatus {
-        let Some(id) = self.container.clone() else {
-            return std::future::pending().await;
-        };
-        let mut pause = RETRY_FIRST;
         loop {
-            match self.engine().wait(&id).await {
-                Ok(code) => match self.look().await {
-                    // Somebody started it again meanwhile.
-                    Ok(Some(found)) if found.status() == PollStatus::Running => {}
-                    Ok(Some(found)) => {
-                        if let PollStatus::Exited(status) = found.status() {
-                            return status;
-                        }
+            let Shared {
+                ends,
+                engine,
+                instance,
+                ..
+            } = &*self.shared;
+            let Some((run, id)) = self.run.as_mut().and_then(|run| {
+                let id = run.container.clone()?;
+                Some((run, id))
+            }) else {
+                return std::future::pending().await;
+            };
+            // Listen first, then look: what happens in between is heard. Whoever drops us at an
+            // await has lost nothing, for `looked` is set after the look.
+            let listen = || ends.listen(engine, instance, &id);
+            let heard = run.heard.get_or_insert_with(listen);
+            if run.looked {
+                if heard.changed().await.is_err() {
+                    return std::future::pending().await;
+                }
+                run.looked = false;
+            }
+            match self.status().await {
+                Ok(PollStatus::Exited(status)) => return status,
+                Ok(PollStatus::Running) if self.has_moved().await => return ExitStatus::Unknown,
+                Ok(PollStatus::Running) => {
+                    if let Some(run) = &mut self.run {
+                        run.looked = true;
                     }
-                    Ok(None) | Err(_) => return exit_status(code, false),
-                },
-                Err(error) if error.is_not_found() => return ExitStatus::Unknown,
+                }
                 Err(error) => {
                     let error = spawner_core::error_chain(&error);
-                    tracing::debug!(server = %self.server, error, "cannot hear the container");
+                    tracing::debug!(server = %self.server, error, "cannot look at the container");
+                    sleep(RETRY).await;
                 }
             }
-            sleep(pause).await;
-            pause = RETRY_LAST.min(2 * pause);
         }
     }
 
     async fn endpoint(&mut self) -> Result<Option<Endpoint>, SpawnError> {
         let container = self.look().await?;
-        Ok(container.and_then(|found| self.address(&found)))
+        let endpoint = container.and_then(|found| self.address(&found));
+        if let Some(run) = &mut self.run {
+            run.endpoint.clone_from(&endpoint);
+        }
+        Ok(endpoint)
     }
 
     fn get_env(&self, ctx: &SpawnContext) -> Env {
         let mut env = base_env(self.config(), ctx);
         let settings = &self.shared.settings;
         let image = settings.images.resolve(&ctx.options).ok();
-        // As JupyterHub names them; `environment` wins.
-        for (name, value) in [
-            ("JUPYTER_IMAGE_SPEC", image.map(|image| image.to_string())),
-            (
-                "MEM_LIMIT",
-                settings.limits.memory.map(|n| n.bytes().to_string()),
-            ),
-            (
-                "CPU_LIMIT",
-                settings.limits.cpu.map(|n| n.number().to_string()),
-            ),
-        ] {
-            if let Some(value) = value.filter(|_| env.get(name).is_none()) {
-                env.set(name, value);
-            }
+        // As JupyterHub names it; `environment` wins.
+        if let Some(image) = image.filter(|_| env.get("JUPYTER_IMAGE_SPEC").is_none()) {
+            env.set("JUPYTER_IMAGE_SPEC", image.to_string());
         }
         env
     }
 
     fn get_state(&self) -> SpawnerState {
-        match &self.container {
+        match &self.run {
             None => SpawnerState::default(),
-            Some(id) => SpawnerState::pack(
-                STATE_VERSION,
-                &State {
-                    container_id: id.as_str().to_owned(),
-                    name: self.ours.name().to_string(),
-                },
-            ),
+            Some(run) => self.state_of(&run.launch, run.container.as_ref()),
         }
     }
 
     fn load_state(&mut self, state: &SpawnerState) -> Result<(), StateError> {
-        self.container = match state.unpack::<State>(STATE_VERSION)? {
+        self.run = None;
+        let Some(state) = state.unpack::<State>(STATE_VERSION)? else {
+            return Ok(());
+        };
+        let id = match &state.container_id {
             None => None,
-            Some(state) => Some(ContainerId::new(&state.container_id).ok_or_else(|| {
+            Some(raw) => Some(ContainerId::new(raw).ok_or_else(|| {
                 StateError::Invalid("its container_id is not the id of a container".to_owned())
             })?),
         };
+        self.run = Some(Run::new(state.launch, id));
         Ok(())
     }
 
     fn clear_state(&mut self) {
-        self.container = None;
+        self.run = None;
     }
 
     async fn options_form(&self, ctx: &FormContext) -> Result<OptionsForm, SpawnError> {
@@ -295,8 +405,16 @@ impl Spawner for DockerSpawner {
         self.shared.settings.images.resolve(options).map(drop)
     }
 
+    fn check_limits(&self) -> Result<(), SpawnError> {
+        let limits = Limits::of(self.config())?;
+        let pids = self.shared.settings.pids_limit.is_some();
+        self.shared
+            .known_able()
+            .map_or(Ok(()), |able| able.check(limits, pids))
+    }
+
     async fn log_tail(&self, lines: usize) -> Vec<String> {
-        let Some(id) = &self.container else {
+        let Some(id) = self.run.as_ref().and_then(|run| run.container.as_ref()) else {
             return Vec::new();
         };
         match self.engine().log_tail(id, lines).await {
@@ -336,7 +454,8 @@ mod tests {
     #[test]
     fn a_state_round_trips() {
         let state = json!({"version": 1, "data": {
-            "container_id": "0a".repeat(32), "name": "jupyter-alice",
+            "launch": spawner_core::LaunchId::random(), "container_id": "0a".repeat(32),
+            "name": "jupyter-alice",
         }});
         let state: SpawnerState = serde_json::from_value(state).unwrap();
         let mut spawner = spawner(SpawnerConfig::default());
@@ -350,7 +469,9 @@ mod tests {
     fn a_damaged_state_reaches_no_engine() {
         let mut spawner = spawner(SpawnerConfig::default());
         for id in ["", "abc", "../images/x", &"A".repeat(64)] {
-            let state = json!({"version": 1, "data": {"container_id": id, "name": "x"}});
+            let state = json!({"version": 1, "data": {
+                "launch": LaunchId::random(), "container_id": id, "name": "x",
+            }});
             let state = serde_json::from_value(state).unwrap();
             assert!(spawner.load_state(&state).is_err(), "{id:?}");
         }

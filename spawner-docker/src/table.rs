@@ -4,7 +4,7 @@
 //! [spawner.docker]
 //! image = "quay.io/jupyter/minimal-notebook"
 //! volumes = { "jupyter-{username}" = "/home/jovyan/work" }
-//! mem_limit = "2G"
+//! cap_add = ["CHOWN"]
 //! ```
 //!
 //! Names and meanings are DockerSpawner's where it has them. An unknown key is an error, and every
@@ -23,7 +23,7 @@ use spawner_core::SetupError;
 use crate::choice::{ChoiceError, ImageChoice};
 use crate::image::ImageRef;
 use crate::name::Prefix;
-use crate::settings::{Capability, DockerSettings, Limits, Memory, Network, Processors};
+use crate::settings::{Capability, DockerSettings, Network};
 use crate::volume::Volume;
 
 /// The longest `stop_timeout`.
@@ -43,8 +43,6 @@ struct Table {
     prefix: Option<String>,
     volumes: BTreeMap<String, String>,
     read_only_volumes: BTreeMap<String, String>,
-    mem_limit: Option<Value>,
-    cpu_limit: Option<f64>,
     pids_limit: Option<u32>,
     cap_add: Vec<String>,
     stop_timeout: Option<f64>,
@@ -63,7 +61,9 @@ impl DockerSettings {
             })?;
         let mut settings = Self::new(table.images()?);
         settings.volumes = table.all_volumes()?;
-        settings.limits = table.limits()?;
+        if let Some(pids) = table.pids_limit {
+            settings.pids_limit = NonZeroU32::new(pids);
+        }
         settings.use_internal_ip = table.use_internal_ip;
         settings.network = optional(table.network_name.as_deref(), "network_name", Network::new)?;
         settings.prefix =
@@ -147,28 +147,6 @@ impl Table {
         }
         Ok(volumes)
     }
-
-    fn limits(&self) -> Result<Limits, SetupError> {
-        let mut limits = Limits::default();
-        if let Some(size) = &self.mem_limit {
-            let memory = bytes(size).and_then(Memory::new).ok_or_else(|| {
-                let message = "write bytes, or a size like \"512M\" or \"2G\"; the least is \"6M\"";
-                SetupError::key("mem_limit", message)
-            })?;
-            limits.memory = Some(memory);
-        }
-        if let Some(number) = self.cpu_limit {
-            let cpu = Processors::new(number).ok_or_else(|| {
-                let message = "write a number of processors such as 0.5; the least is 0.01";
-                SetupError::key("cpu_limit", message)
-            })?;
-            limits.cpu = Some(cpu);
-        }
-        if let Some(pids) = self.pids_limit {
-            limits.pids = NonZeroU32::new(pids);
-        }
-        Ok(limits)
-    }
 }
 
 fn no_image() -> SetupError {
@@ -207,26 +185,6 @@ fn at_key<E: fmt::Display>(key: impl Into<String>) -> impl FnOnce(E) -> SetupErr
     move |error| SetupError::key(key, error.to_string())
 }
 
-/// A number of bytes, or a text of digits and one of K, M, G, T (powers of 1024).
-fn bytes(value: &Value) -> Option<u64> {
-    let text = match value {
-        Value::Number(number) => return number.as_u64(),
-        Value::String(text) => text,
-        _ => return None,
-    };
-    let (digits, shift) = match text.char_indices().next_back()? {
-        (at, 'K') => (&text[..at], 10),
-        (at, 'M') => (&text[..at], 20),
-        (at, 'G') => (&text[..at], 30),
-        (at, 'T') => (&text[..at], 40),
-        _ => (text.as_str(), 0),
-    };
-    if !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -246,7 +204,7 @@ mod tests {
         let settings = read(json!({"image": "lab"})).unwrap();
         assert_eq!(settings.images.default_image().as_str(), "lab");
         assert_eq!(settings.host_ip.to_string(), "127.0.0.1");
-        assert_eq!(settings.limits, Limits::default());
+        assert_eq!(settings.pids_limit, NonZeroU32::new(512));
         assert!(settings.remove && settings.volumes.is_empty());
     }
 
@@ -263,8 +221,6 @@ mod tests {
             "prefix": "lab",
             "volumes": {"home-{username}": "/home/jovyan/work"},
             "read_only_volumes": {"/srv/data": "/data"},
-            "mem_limit": "512M",
-            "cpu_limit": 1,
             "pids_limit": 0,
             "cap_add": ["CHOWN"],
             "stop_timeout": 2.5,
@@ -274,12 +230,7 @@ mod tests {
         let options: UserOptions = serde_json::from_value(json!({"image": "Plain"})).unwrap();
         assert_eq!(settings.images.resolve(&options).unwrap().as_str(), "p:1");
         assert_eq!(settings.volumes.len(), 2);
-        let limits = Limits {
-            memory: Memory::new(512 << 20),
-            cpu: Processors::new(1.0),
-            pids: None,
-        };
-        assert_eq!(settings.limits, limits);
+        assert_eq!(settings.pids_limit, None);
         assert_eq!(settings.stop_timeout, Duration::from_millis(2500));
     }
 
@@ -327,11 +278,7 @@ mod tests {
                 json!({"image": "x", "volumes": {"v-{who}": "/w"}}),
                 "volumes.v-{who}",
             ),
-            (json!({"image": "x", "mem_limit": "1M"}), "mem_limit"),
-            (json!({"image": "x", "mem_limit": "2 G"}), "mem_limit"),
-            (json!({"image": "x", "mem_limit": -1}), "mem_limit"),
-            (json!({"image": "x", "mem_limit": "99999999T"}), "mem_limit"),
-            (json!({"image": "x", "cpu_limit": 0}), "cpu_limit"),
+            (json!({"image": "x", "mem_limit": "1G"}), "mem_limit"),
             (json!({"image": "x", "pids_limit": -1}), "pids_limit"),
             (
                 json!({"image": "x", "cap_add": ["CHOWN", "ALL"]}),
@@ -342,27 +289,6 @@ mod tests {
         ] {
             let error = read(table.clone()).unwrap_err();
             assert_eq!(error.key.as_deref(), Some(key), "{table}: {error}");
-        }
-    }
-
-    #[test]
-    fn sizes_are_powers_of_1024() {
-        for (value, expected) in [
-            (json!(7_000_000), Some(7_000_000)),
-            (json!("1K"), Some(1024)),
-            (json!("2G"), Some(2 << 30)),
-            (json!("1T"), Some(1 << 40)),
-            (json!("5"), Some(5)),
-            (json!("G"), None),
-            (json!(""), None),
-            (json!("1g"), None),
-            (json!("1.5G"), None),
-            (json!("+1G"), None),
-            (json!(1.5), None),
-            (json!(true), None),
-            (json!("1µ"), None),
-        ] {
-            assert_eq!(bytes(&value), expected, "{value}");
         }
     }
 }

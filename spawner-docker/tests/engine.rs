@@ -8,8 +8,8 @@ use std::time::Duration;
 use bollard::query_parameters::{KillContainerOptionsBuilder, RemoveContainerOptionsBuilder};
 use serde_json::json;
 use spawner_core::{
-    ExitStatus, FormContext, OptionsForm, PollStatus, SpawnErrorKind, Spawner, SpawnerFactory as _,
-    SpawnerState, StopMode, UserOptions,
+    ExitStatus, FormContext, Known, LaunchId, OptionsForm, PollStatus, SpawnErrorKind, Spawner,
+    SpawnerConfig, SpawnerFactory as _, SpawnerState, StopMode, UserOptions,
 };
 use world::{Hub, alice, get, launch, start};
 
@@ -18,7 +18,12 @@ const GONE: PollStatus = PollStatus::Exited(ExitStatus::Unknown);
 #[tokio::test]
 async fn a_server_from_start_to_stop() {
     let Some(hub) = Hub::open().await else { return };
-    let factory = hub.factory(json!({"mem_limit": "64M", "cpu_limit": 0.5}));
+    let config = SpawnerConfig {
+        mem_limit: Some(64 << 20),
+        cpu_limit: Some(0.5),
+        ..SpawnerConfig::default()
+    };
+    let factory = hub.configured(config, json!({}));
     factory.preflight().await.unwrap();
     let mut spawner = factory.spawner(&alice());
     assert_eq!(spawner.poll().await.unwrap(), GONE);
@@ -34,7 +39,7 @@ async fn a_server_from_start_to_stop() {
     for line in [
         "JUPYTERHUB_SERVICE_URL=http://0.0.0.0:8888/user/alice/",
         "JUPYTERHUB_API_TOKEN=the-token",
-        &format!("JUPYTER_IMAGE_SPEC={}", hub.world.image),
+        &format!("JUPYTER_IMAGE_SPEC={}", hub.image.name),
         "MEM_LIMIT=67108864",
         "CPU_LIMIT=0.5",
     ] {
@@ -73,7 +78,11 @@ async fn the_end_is_heard_with_its_reason() {
         ("/kill/11", ExitStatus::Signal(11)),
         ("/eat", ExitStatus::OutOfMemory),
     ] {
-        let mut spawner = hub.spawner(json!({"mem_limit": "16M"}));
+        let config = SpawnerConfig {
+            mem_limit: Some(16 << 20),
+            ..SpawnerConfig::default()
+        };
+        let mut spawner = hub.configured(config, json!({})).spawner(&alice());
         let endpoint = start(&hub, &mut spawner).await;
         let (status, _) = tokio::join!(spawner.exited(), get(&endpoint, path));
         assert_eq!(status, expected, "{path}");
@@ -162,8 +171,10 @@ async fn what_happens_behind_our_back_is_noticed() {
         .remove_container(&id, Some(remove))
         .await
         .unwrap();
-    assert_eq!(spawner.poll().await.unwrap(), GONE);
-    assert_eq!(spawner.exited().await, ExitStatus::Unknown);
+    // What was told stays told, and only a hub that was not there knows less.
+    let killed = PollStatus::Exited(ExitStatus::Signal(9));
+    assert_eq!(spawner.poll().await.unwrap(), killed);
+    assert_eq!(spawner.exited().await, ExitStatus::Signal(9));
     assert_eq!(spawner.endpoint().await.unwrap(), None);
     assert!(spawner.log_tail(5).await.is_empty());
     spawner.stop(StopMode::Graceful).await.unwrap();
@@ -198,10 +209,43 @@ async fn an_older_container_of_ours_gives_way() {
     start(&hub, &mut spawner).await;
     assert!(!hub.exists(&old).await);
     assert_ne!(hub.container().await, old);
-    drop(spawner);
-
+    // Who knows of no run ends none.
     let mut unknowing = hub.spawner(json!({}));
     unknowing.stop(StopMode::Now).await.unwrap();
+    assert_eq!(spawner.poll().await.unwrap(), PollStatus::Running);
+    spawner.stop(StopMode::Now).await.unwrap();
+    assert_eq!(hub.containers().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn what_is_not_in_the_books_is_found_by_its_labels() {
+    let Some(hub) = Hub::open().await else { return };
+    let factory = hub.factory(json!({}));
+    let mut spawner = factory.spawner(&alice());
+    let launch = launch(&mut spawner, json!({})).await;
+    let known = Known {
+        server: alice(),
+        launch_id: launch.ctx.launch_id.clone(),
+    };
+    let endpoint = spawner.start(launch).await.unwrap();
+    drop(spawner);
+    assert_eq!(
+        factory.reap(std::slice::from_ref(&known)).await.unwrap(),
+        []
+    );
+    // Another hub on the same engine.
+    let other = Hub::open().await.unwrap();
+    assert_eq!(other.factory(json!({})).reap(&[]).await.unwrap(), []);
+
+    let found = factory.reap(&[]).await.unwrap();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].server, known.server);
+    assert_eq!(found[0].launch_id, known.launch_id);
+    let mut adopted = factory.spawner(&alice());
+    adopted.load_state(&found[0].state).unwrap();
+    assert_eq!(adopted.poll().await.unwrap(), PollStatus::Running);
+    assert_eq!(adopted.endpoint().await.unwrap(), Some(endpoint));
+    found[0].end(&factory).await.unwrap();
     assert_eq!(hub.containers().await, [""; 0]);
 }
 
@@ -220,7 +264,9 @@ async fn a_strangers_container_is_left_alone() {
     assert!(hub.exists(&stranger).await);
 
     // Nor is it adopted by a state that names it.
-    let state = json!({"version": 1, "data": {"container_id": stranger, "name": "x"}});
+    let state = json!({"version": 1, "data": {
+        "launch": LaunchId::random(), "container_id": stranger, "name": "x",
+    }});
     spawner
         .load_state(&serde_json::from_value(state).unwrap())
         .unwrap();
@@ -232,7 +278,7 @@ async fn a_strangers_container_is_left_alone() {
 #[tokio::test]
 async fn only_allowed_images_run() {
     let Some(hub) = Hub::open().await else { return };
-    let image = &hub.world.image;
+    let image = &hub.image.name;
     let table = json!({"allowed_images": {"Probe": image, "Absent": "hubd-test-absent:1"}});
     let mut spawner = hub.spawner(table);
     for options in [

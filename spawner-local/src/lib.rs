@@ -17,6 +17,8 @@
 //!                             └── tree      every process that the server started
 //! ```
 //!
+//! A spawner of your own that starts processes in another way can build on [`MarkedRun`].
+//!
 //! Two kinds are registered by [`register`]:
 //!
 //! | kind | JupyterHub's name | who the server runs as |
@@ -52,6 +54,7 @@ mod gate;
 mod listener;
 mod local;
 mod log;
+mod marked;
 mod process;
 mod reap;
 mod run;
@@ -63,3 +66,4 @@ mod tree;
 
 pub use factory::{LocalFactory, register};
 pub use local::LocalProcessSpawner;
+pub use marked::MarkedRun;

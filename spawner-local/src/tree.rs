@@ -52,6 +52,19 @@ impl Tree {
         }
     }
 
+    /// The tree of a run that is known by its marker alone, but for the child that is its `server`
+    /// if there is one. Nothing is looked at yet.
+    pub(crate) fn marked(server: Option<Key>, launch: &LaunchId) -> Self {
+        Self {
+            // Nobody else's environment can be read, so no account has to be told from it.
+            account: None,
+            // No process has the number 0.
+            root: server.unwrap_or_default(),
+            launch: launch.clone(),
+            members: Vec::new(),
+        }
+    }
+
     /// Looks through the processes of this host. Afterwards, all that lived and belong to the tree
     /// are held.
     pub(crate) async fn look(&mut self) -> io::Result<()> {
@@ -222,7 +235,7 @@ fn search(
 
 /// Whether the environment of `pid` carries the marker of this run, and not because another account
 /// put it there.
-fn carries(pid: i32, launch: &LaunchId, account: Option<u32>) -> bool {
+pub(crate) fn carries(pid: i32, launch: &LaunchId, account: Option<u32>) -> bool {
     let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else {
         return false;
     };

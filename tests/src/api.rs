@@ -6,7 +6,7 @@ use http::{Method, Request, StatusCode};
 use http_body_util::Full;
 use serde_json::Value;
 
-use crate::http::{Reply, open, send};
+use crate::http::{Reply, open, send, try_send};
 use crate::progress::Events;
 use crate::wait::until;
 
@@ -52,6 +52,11 @@ impl Api {
         let path = format!("/hub/api{path}");
         self.send(method, &path, headers, body.unwrap_or_default())
             .await
+    }
+
+    /// A call without a body, whose hub may be gone before it answers.
+    pub async fn attempt(&self, method: Method, path: &str) -> Result<Reply, String> {
+        try_send(self.request(method, &format!("/hub/api{path}"), &[], "")).await
     }
 
     /// Any request of this program: the whole path, and a body as it is.

@@ -91,8 +91,17 @@ pub fn end_all(folder: &Path) {
     }
 }
 
+/// A variable in the environment of a process; `None` also when the process has ended.
+pub fn variable(process: &Process, name: &str) -> Option<String> {
+    let environment = fs::read(format!("/proc/{}/environ", process.pid)).ok()?;
+    let value = environment
+        .split(|byte| *byte == 0)
+        .find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+    Some(String::from_utf8_lossy(value).into_owned())
+}
+
 /// Ends one process if it is still the one we mean, and waits for its end.
-fn end(process: &Process, folder: &Path) {
+pub fn end(process: &Process, folder: &Path) {
     let pid = Pid::from_raw(process.pid).expect("a pid from /proc is positive");
     // The descriptor holds the process itself; what the pid named is asked again after that.
     let Ok(held) = pidfd_open(pid, PidfdFlags::empty()) else {

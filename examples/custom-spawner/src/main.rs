@@ -1,30 +1,16 @@
 //! A hub of its own that knows one more kind of spawner: `cargo run -p custom-spawner`.
 //!
 //! Any name logs in at the address it prints, with the password `demo`. It takes a
-//! `jupyterhub-singleuser` in `PATH` for the servers.
+//! `jupyterhub-singleuser` in `PATH` for the servers. Ctrl-C ends it, and the servers go on: the next
+//! run finds them again.
 
 use hubd::{Hub, HubError};
-
-const CONFIG: &str = r#"
-    [hub]
-    bind = "127.0.0.1:8000"
-    state_dir = "demo-state"
-    [auth]
-    kind = "dummy"
-    allow_all = true
-    [auth.dummy]
-    password = "demo"
-    [spawner]
-    kind = "marked"
-    [spawner.marked]
-    term_timeout = 10
-"#;
 
 #[tokio::main]
 async fn main() -> Result<(), HubError> {
     let hub = Hub::builder()
-        .config_toml(CONFIG, "demo")?
-        .register("marked", custom_spawner::build)
+        .config_toml(include_str!("../hubd.toml"), "hubd.toml")?
+        .spawner("marked", custom_spawner::build)
         .start()
         .await?;
     println!("serving at {}; Ctrl-C ends it", hub.url());

@@ -12,6 +12,23 @@ struct Marked {
     place: String,
 }
 
+impl Marked {
+    fn setup(&self) -> BackendSetup {
+        let mut config = SpawnerConfig::default();
+        let place = self.place.as_str().into();
+        config.environment.insert("PLACE".into(), place);
+        BackendSetup {
+            config,
+            // Short, for the servers that do not listen to reason.
+            settings: [("term_timeout".to_owned(), 0.05.into())]
+                .into_iter()
+                .collect(),
+            state_dir: PathBuf::new(),
+            instance: self.place.clone(),
+        }
+    }
+}
+
 #[async_trait]
 impl Backend for Marked {
     async fn set_up() -> Self {
@@ -20,19 +37,13 @@ impl Backend for Marked {
     }
 
     fn factory(&self) -> Arc<dyn SpawnerFactory> {
-        let mut config = SpawnerConfig::default();
-        let place = self.place.as_str().into();
-        config.environment.insert("PLACE".into(), place);
-        let setup = BackendSetup {
-            config,
-            // Short, for the servers that do not listen to reason.
-            settings: [("term_timeout".to_owned(), 0.05.into())]
-                .into_iter()
-                .collect(),
-            state_dir: PathBuf::new(),
-            instance: String::new(),
-        };
-        custom_spawner::build(setup).expect("the settings are right")
+        custom_spawner::build(self.setup()).expect("the settings are right")
+    }
+
+    fn factory_from(&self, change: &dyn Fn(&mut BackendSetup)) -> Option<Arc<dyn SpawnerFactory>> {
+        let mut setup = self.setup();
+        change(&mut setup);
+        custom_spawner::build(setup).ok()
     }
 
     async fn census(&self, server: &ServerId) -> Vec<String> {

@@ -77,8 +77,9 @@ impl HubBuilder {
         Ok(())
     }
 
-    /// Adds a kind of spawner, which the configuration can name as `[spawner] kind`.
-    pub fn register<B>(mut self, kind: &str, build: B) -> Self
+    /// Adds a kind of spawner, which the configuration can name as `[spawner] kind`. The crate
+    /// `examples/custom-spawner` is one with a hub of its own.
+    pub fn spawner<B>(mut self, kind: &str, build: B) -> Self
     where
         B: Fn(BackendSetup) -> Result<Arc<dyn SpawnerFactory>, SetupError> + Send + Sync + 'static,
     {

@@ -9,6 +9,7 @@ use super::probe::Probe;
 use crate::factory::SpawnerFactory;
 use crate::ids::{ServerId, UserName};
 use crate::options::UserOptions;
+use crate::registry::BackendSetup;
 
 /// A backend in a place of its own, as the checks see it.
 ///
@@ -23,8 +24,18 @@ pub trait Backend: Send + Sync + 'static {
     where
         Self: Sized;
 
-    /// The factory under test. It is asked for once in each check.
+    /// The factory under test. It is asked for once in each check, and once more where the daemon
+    /// is to have been restarted with all books lost. Its [`BackendSetup::instance`] must be of this
+    /// place alone: what one check starts is not to be found by another.
     fn factory(&self) -> Arc<dyn SpawnerFactory>;
+
+    /// The same factory with its setup changed: by the checks of limits, which turn a knob of
+    /// `config`, and by those of `reap`, which make another `instance` of it. `None`, the default:
+    /// they are skipped.
+    fn factory_from(&self, change: &dyn Fn(&mut BackendSetup)) -> Option<Arc<dyn SpawnerFactory>> {
+        let _ = change;
+        None
+    }
 
     /// What there is of one server in this place, each thing in a line that a failing check can
     /// show. It must not ask the spawner: list the processes ([`processes_with`]), containers or
@@ -54,9 +65,16 @@ pub trait Backend: Send + Sync + 'static {
     }
 
     /// Whether servers outlive the daemon. One whose spawner keeps no state cannot be found again
-    /// and has to end with it.
+    /// and has to end with it; then there is nothing for `reap` to find, either.
     fn outlives(&self) -> bool {
         true
+    }
+
+    /// Whether [`Spawner::check_listener`] tells a stranger who listens at a server's address.
+    ///
+    /// [`Spawner::check_listener`]: crate::Spawner::check_listener
+    fn knows_listeners(&self) -> bool {
+        false
     }
 
     /// Options that `check_options` has to refuse.

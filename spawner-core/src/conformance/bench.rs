@@ -14,6 +14,7 @@ use crate::context::{HubUrls, OauthClient, SpawnContext};
 use crate::factory::SpawnerFactory;
 use crate::ids::{LaunchId, ServerId, ServerName, UserName};
 use crate::options::UserOptions;
+use crate::registry::BackendSetup;
 use crate::secret::Secret;
 use crate::state::SpawnerState;
 use crate::status::StopMode;
@@ -71,6 +72,22 @@ impl Bench {
             .load_state(state)
             .map_err(|error| fault!("load_state refused {}: {error}", shown(state)))?;
         Ok(subject)
+    }
+
+    /// A factory of the same daemon after a restart, with nothing remembered.
+    pub(super) fn another_daemon(&self) -> Arc<dyn SpawnerFactory> {
+        self.backend.factory()
+    }
+
+    /// A factory of this place with a changed setup; skips the check for a backend without.
+    pub(super) fn factory_from(
+        &self,
+        change: &dyn Fn(&mut BackendSetup),
+    ) -> Checked<Arc<dyn SpawnerFactory>> {
+        self.backend.factory_from(change).ok_or_else(|| {
+            let reason = "the backend makes no factory of another setup (Backend::factory_from)";
+            Stop::Skip(reason.into())
+        })
     }
 
     pub(super) fn recipe(&self, behaviour: Behaviour) -> Checked<Recipe> {

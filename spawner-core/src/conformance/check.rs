@@ -329,6 +329,68 @@ macro_rules! __every_check {
                     "they go into records and onto pages."
                 }
             }
+            limits {
+                what_is_not_set_is_not_refused {
+                    "`Spawner::check_limits` is `Ok` when no limit is set.",
+                    "it is asked before every start."
+                }
+                a_limit_is_kept_or_refused {
+                    "A limit that is set is enforced, or `Spawner::check_limits` refuses and names it.",
+                    "an admin who reads it in the configuration relies on it, and so do all users of the host."
+                }
+            }
+            listener {
+                its_own_address_is_its_own {
+                    "`Spawner::check_listener` is `Ok` where the server itself listens.",
+                    "the hub would end a good server and start it again at another address."
+                }
+                a_stranger_is_no_server {
+                    "`Spawner::check_listener` is an error of kind `AddressTaken` where somebody else listens.",
+                    "the hub would send the user, with cookies, to whoever took the port."
+                }
+            }
+            reap {
+                nothing_is_found_where_nothing_is {
+                    "`SpawnerFactory::reap` finds nothing where nothing runs.",
+                    "the hub would show servers that are over, and try to end them."
+                }
+                what_the_books_lost_is_found {
+                    "`reap` finds each run that is in the world and not in the books, with its server and launch id.",
+                    "a server that nobody knows runs for ever, and its user starts a second one."
+                }
+                a_find_can_be_taken_up {
+                    "`Found::state` is all that `load_state` needs, and `Spawner::endpoint` then says where the server is.",
+                    "books that were lost must not cost anybody their work."
+                }
+                a_find_can_be_ended {
+                    "`Found::end` leaves nothing, and can be repeated.",
+                    "it is the other way to deal with what nobody owns."
+                }
+                what_a_dead_server_left_is_found {
+                    "What is left of a run is found also if its server has ended.",
+                    "kernels and stopped containers fill the machine as well."
+                }
+                what_is_in_the_books_is_not_found {
+                    "A run among `known` is not found; which run it is, the launch id says.",
+                    "its owner task has it already, and a server is to have one owner."
+                }
+                what_is_another_daemons_is_left_alone {
+                    "What belongs to another `BackendSetup::instance` is not found.",
+                    "two daemons on a host would end each other's servers."
+                }
+                looking_changes_nothing {
+                    "`reap` only looks.",
+                    "what to do with a find is the daemon's decision."
+                }
+                a_crash_in_a_start_is_found {
+                    "Whatever `start` makes can be found by `reap` from the moment it runs.",
+                    "a daemon can die at any moment, and its books can be lost with it."
+                }
+                cannot_tell_is_not_nothing {
+                    "`reap` is an `Err` while the backend cannot be reached.",
+                    "the hub asks again after an error, and never after it was told that nothing is there."
+                }
+            }
             progress {
                 only_the_hub_says_ready {
                     "`Launch::report` is for the way there: a start that claims 99 or 100 % is not believed.",

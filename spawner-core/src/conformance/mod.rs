@@ -55,9 +55,6 @@
 //! - A check that does not apply says so in one line on stderr and passes.
 //! - Every check has a spawner, broken on purpose, that it catches: `tests/mutants.rs` of this crate.
 //!
-//! Nothing here looks for what is lost in the world after a crash, beyond what the last checkpoint
-//! says: a spawner has no method for that.
-
 mod backend;
 mod bench;
 mod books;

@@ -48,8 +48,8 @@ impl Dressed {
 forward_spawner! {
     impl [] Spawner for Dressed, by inner / inner_mut;
     forward [
-        start stop poll exited listen_on endpoint get_env get_args get_state load_state
-        clear_state options_form options_from_form check_options log_tail
+        start stop poll exited listen_on endpoint check_listener get_env get_args get_state
+        load_state clear_state options_form options_from_form check_options check_limits log_tail
     ];
     own {
         fn config(&self) -> &SpawnerConfig {

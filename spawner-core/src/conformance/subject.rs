@@ -256,12 +256,17 @@ impl Run {
 
     /// Tells the server to end.
     pub(super) async fn order(&self, bench: &Bench, how: &str) -> Checked {
-        let path = format!("{}conformance/{how}", self.ctx.service_prefix());
         // It may be gone before its answer is.
-        let _ = bench
+        self.ask(bench, how).await.map(drop)
+    }
+
+    /// Asks the server for something; the status of its answer, if there is one.
+    pub(super) async fn ask(&self, bench: &Bench, what: &str) -> Checked<Option<u16>> {
+        let path = format!("{}conformance/{what}", self.ctx.service_prefix());
+        let answer = bench
             .within("a request to the server", get(&self.endpoint, &path))
             .await?;
-        Ok(())
+        Ok(answer.ok().map(|(status, _)| status))
     }
 
     /// The percentages and sentences reported so far.

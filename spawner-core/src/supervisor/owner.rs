@@ -249,6 +249,8 @@ impl Owner {
             tracing::error!(%server, error = error_chain(&*error), "cannot record the end");
         }
         let ending = match &run.saved {
+            // An earlier process of the daemon had begun to stop it.
+            Some(saved) if saved.stopping => Ending::Stopped,
             Some(saved) if !saved.ready => self.failed_while_away(Some(status)).await,
             _ => {
                 let log_tail = self.last_lines().await;

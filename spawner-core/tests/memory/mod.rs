@@ -6,9 +6,11 @@
 #![allow(
     dead_code,
     unreachable_pub,
+    unused_imports,
     reason = "each test binary compiles it and uses a part"
 )]
 
+mod factory;
 mod spawner;
 mod world;
 
@@ -18,10 +20,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::json;
 use spawner_core::conformance::{Backend, Behaviour, Probe, Recipe};
-use spawner_core::{ServerId, SpawnerFactory, UserOptions};
+use spawner_core::{BackendSetup, ServerId, SpawnerFactory, UserOptions};
 
+pub use factory::{MemoryFactory, setup};
 pub use spawner::MemorySpawner;
-pub use world::World;
+pub use world::{Tag, World};
 
 /// A world with an honest spawner.
 pub struct Memory {
@@ -37,8 +40,14 @@ impl Backend for Memory {
     }
 
     fn factory(&self) -> Arc<dyn SpawnerFactory> {
-        let world = Arc::clone(&self.world);
-        Arc::new(move |server: &ServerId| MemorySpawner::new(server, &world))
+        let (world, setup) = (Arc::clone(&self.world), setup());
+        Arc::new(MemoryFactory { world, setup })
+    }
+
+    fn factory_from(&self, change: &dyn Fn(&mut BackendSetup)) -> Option<Arc<dyn SpawnerFactory>> {
+        let (world, mut setup) = (Arc::clone(&self.world), setup());
+        change(&mut setup);
+        Some(Arc::new(MemoryFactory { world, setup }))
     }
 
     async fn census(&self, server: &ServerId) -> Vec<String> {
@@ -56,6 +65,10 @@ impl Backend for Memory {
 
     async fn mend(&self) {
         self.world.reachable(true);
+    }
+
+    fn knows_listeners(&self) -> bool {
+        true
     }
 
     fn hostile(&self) -> Vec<UserOptions> {

@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use spawner_core::conformance::{Behaviour, Program};
 use spawner_core::{
-    Endpoint, ExitStatus, Launch, OptionsError, PollStatus, ServerId, SpawnError, SpawnErrorKind,
-    Spawner, SpawnerConfig, SpawnerState, StateError, StopMode, UserOptions,
+    BackendSetup, Endpoint, ExitStatus, Launch, ListenOn, OptionsError, PollStatus, ServerId,
+    SpawnError, SpawnErrorKind, Spawner, SpawnerConfig, SpawnerState, StateError, StopMode,
+    UserOptions,
 };
 
-use super::world::{Number, World};
+use super::world::{Number, Tag, World};
 
 /// How long a server has to end politely.
 const POLITE: Duration = Duration::from_millis(50);
@@ -21,6 +22,7 @@ const VERSION: u32 = 1;
 #[derive(Debug)]
 pub struct MemorySpawner {
     pub config: SpawnerConfig,
+    pub instance: String,
     pub server: ServerId,
     pub world: Arc<World>,
     pub number: Option<Number>,
@@ -32,12 +34,31 @@ struct Saved {
 }
 
 impl MemorySpawner {
-    pub fn new(server: &ServerId, world: &Arc<World>) -> Self {
+    pub fn new(server: &ServerId, world: &Arc<World>, setup: &BackendSetup) -> Self {
         Self {
-            config: SpawnerConfig::default(),
+            config: setup.config.clone(),
+            instance: setup.instance.clone(),
             server: server.clone(),
             world: Arc::clone(world),
             number: None,
+        }
+    }
+
+    /// What is saved of the server `number`.
+    pub fn saved(number: Option<Number>) -> SpawnerState {
+        number.map_or_else(SpawnerState::default, |number| {
+            SpawnerState::pack(VERSION, &Saved { number })
+        })
+    }
+
+    /// What is to be written on the server of a launch.
+    pub fn tag(&self, launch: &Launch, program: &Program) -> Tag {
+        Tag {
+            whose: self.server.clone(),
+            instance: self.instance.clone(),
+            launch_id: Some(launch.ctx.launch_id.clone()),
+            endpoint: launch.ctx.listen.as_ref().map(ListenOn::local_endpoint),
+            listens: !matches!(program.behaviour, Behaviour::Silent | Behaviour::Exit(_)),
         }
     }
 
@@ -77,7 +98,7 @@ impl Spawner for MemorySpawner {
         self.number = Some(number);
         launch.report(20, "A number was drawn");
         launch.checkpoint(&self.get_state()).await?;
-        self.world.run(number, &self.server, program);
+        self.world.run(number, self.tag(&launch, &program), program);
         tokio::task::yield_now().await;
         launch.report(40, "The server was made");
         Ok(listen.local_endpoint())
@@ -111,10 +132,24 @@ impl Spawner for MemorySpawner {
         }
     }
 
+    async fn endpoint(&mut self) -> Result<Option<Endpoint>, SpawnError> {
+        self.world.reach()?;
+        let tag = self.number.and_then(|number| self.world.tag(number));
+        Ok(tag.and_then(|tag| tag.endpoint))
+    }
+
+    async fn check_listener(&mut self, endpoint: &Endpoint) -> Result<(), SpawnError> {
+        self.world.reach()?;
+        let tag = self.number.and_then(|number| self.world.tag(number));
+        if tag.is_some_and(|tag| tag.listens && tag.endpoint.as_ref() == Some(endpoint)) {
+            return Ok(());
+        }
+        let message = "Somebody else listens at the address of the server.";
+        Err(SpawnError::new(SpawnErrorKind::AddressTaken, message))
+    }
+
     fn get_state(&self) -> SpawnerState {
-        self.number.map_or_else(SpawnerState::default, |number| {
-            SpawnerState::pack(VERSION, &Saved { number })
-        })
+        Self::saved(self.number)
     }
 
     fn load_state(&mut self, state: &SpawnerState) -> Result<(), StateError> {

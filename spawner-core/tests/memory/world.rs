@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use spawner_core::conformance::{Behaviour, Ending, Program};
-use spawner_core::{ExitStatus, PollStatus, ServerId, SpawnError, SpawnErrorKind};
+use spawner_core::{
+    Endpoint, ExitStatus, LaunchId, PollStatus, ServerId, SpawnError, SpawnErrorKind,
+};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
@@ -27,9 +29,22 @@ struct Servers {
     tasks: JoinSet<()>,
 }
 
+/// What is written on a server.
+#[derive(Debug, Clone)]
+pub struct Tag {
+    pub whose: ServerId,
+    /// Whose daemon made it.
+    pub instance: String,
+    pub launch_id: Option<LaunchId>,
+    /// Where it is reached.
+    pub endpoint: Option<Endpoint>,
+    /// Whether it ever listens there.
+    pub listens: bool,
+}
+
 #[derive(Debug)]
 struct Server {
-    whose: ServerId,
+    tag: Tag,
     /// The server that started this one, if one did.
     parent: Option<Number>,
     /// The polite request to end.
@@ -56,7 +71,7 @@ impl World {
 
     pub fn census(&self, whose: &ServerId) -> Vec<String> {
         let servers = self.lock();
-        let theirs = servers.all.iter().filter(|(_, s)| s.whose == *whose);
+        let theirs = servers.all.iter().filter(|(_, s)| s.tag.whose == *whose);
         theirs
             .map(|(number, server)| {
                 format!("server {number}, ended: {:?}", *server.status.borrow())
@@ -69,8 +84,28 @@ impl World {
         let servers = self.lock();
         let mut newest_first = servers.all.iter().rev();
         newest_first
-            .find(|(_, server)| server.parent.is_none() && which(&server.whose))
+            .find(|(_, server)| server.parent.is_none() && which(&server.tag.whose))
             .map(|(number, _)| *number)
+    }
+
+    /// Every server that no other one started, living or dead, and what is written on it.
+    pub fn runs(&self) -> Vec<(Number, Tag)> {
+        let servers = self.lock();
+        let runs = servers.all.iter().filter(|(_, s)| s.parent.is_none());
+        runs.map(|(number, server)| (*number, server.tag.clone()))
+            .collect()
+    }
+
+    /// What is written on a server.
+    pub fn tag(&self, number: Number) -> Option<Tag> {
+        Some(self.lock().all.get(&number)?.tag.clone())
+    }
+
+    /// Writes on a server what was not there before.
+    pub fn mark(&self, number: Number, launch_id: LaunchId) {
+        if let Some(server) = self.lock().all.get_mut(&number) {
+            server.tag.launch_id = Some(launch_id);
+        }
     }
 
     /// A number for a server that is about to be made.
@@ -81,21 +116,21 @@ impl World {
     }
 
     /// Makes the server `number`, and the second one of a family.
-    pub fn run(&self, number: Number, whose: &ServerId, program: Program) {
+    pub fn run(&self, number: Number, tag: Tag, program: Program) {
         if program.behaviour == Behaviour::Family {
             let mut kernel = program.clone();
             kernel.behaviour = Behaviour::Silent;
             let second = self.reserve();
-            self.add(second, whose, Some(number), kernel);
+            self.add(second, tag.clone(), Some(number), kernel);
         }
-        self.add(number, whose, None, program);
+        self.add(number, tag, None, program);
     }
 
-    fn add(&self, number: Number, whose: &ServerId, parent: Option<Number>, program: Program) {
+    fn add(&self, number: Number, tag: Tag, parent: Option<Number>, program: Program) {
         let (told, status) = watch::channel(None);
         let (asked, killed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let server = Server {
-            whose: whose.clone(),
+            tag,
             parent,
             asked: Arc::clone(&asked),
             killed: Arc::clone(&killed),

@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use spawner_core::conformance::{Behaviour, Probe, Program};
 use spawner_core::{
     Endpoint, Env, ExitStatus, FormData, LAUNCH_MARKER, Launch, ListenOn, OptionsError, PollStatus,
-    ServerId, SpawnContext, SpawnError, Spawner, SpawnerConfig, SpawnerState, StateError, StopMode,
-    UserOptions,
+    ServerId, SpawnContext, SpawnError, SpawnErrorKind, Spawner, SpawnerConfig, SpawnerState,
+    StateError, StopMode, UserOptions,
 };
 use tokio::net::TcpStream;
 
 use crate::flaw::Flaw;
-use crate::memory::{MemorySpawner, World};
+use crate::memory::{MemorySpawner, Tag, World};
 
 pub(crate) struct Broken {
     flaw: Flaw,
@@ -35,10 +35,10 @@ pub(crate) struct Broken {
 }
 
 impl Broken {
-    pub(crate) fn new(server: &ServerId, world: &Arc<World>, flaw: Flaw) -> Self {
+    pub(crate) fn new(honest: MemorySpawner, flaw: Flaw) -> Self {
         let broken = Self {
             flaw,
-            honest: MemorySpawner::new(server, world),
+            honest,
             env: None,
             token: None,
             launch: None,
@@ -63,8 +63,15 @@ impl Broken {
     fn make_a_silent_server(&self) {
         let recipe = Probe::new([]).recipe(Behaviour::Silent);
         let program = Program::read(recipe.cmd, BTreeMap::new()).expect("the kit wrote it");
+        let tag = Tag {
+            whose: self.honest.server.clone(),
+            instance: self.honest.instance.clone(),
+            launch_id: None,
+            endpoint: None,
+            listens: false,
+        };
         let number = self.world().reserve();
-        self.world().run(number, &self.honest.server, program);
+        self.world().run(number, tag, program);
     }
 
     /// Does to the launch what some flaws do.
@@ -134,9 +141,12 @@ impl Broken {
         if self.flaw == Flaw::SavedTooLate {
             self.honest.number = Some(number);
         }
-        self.world().run(number, &self.honest.server, program);
+        let mut tag = self.honest.tag(&launch, &program);
+        tag.launch_id.take_if(|_| self.flaw == Flaw::MarkedTooLate);
+        self.world().run(number, tag, program);
         tokio::task::yield_now().await;
         self.honest.number = Some(number);
+        self.world().mark(number, launch.ctx.launch_id.clone());
         launch.checkpoint(&self.get_state()).await?;
         endpoint.ok_or_else(|| SpawnError::other("There is no address to listen on."))
     }
@@ -160,7 +170,10 @@ impl Spawner for Broken {
         {
             return Ok(endpoint);
         }
-        if matches!(self.flaw, Flaw::DroppedStartLeaks | Flaw::SavedTooLate) {
+        if matches!(
+            self.flaw,
+            Flaw::DroppedStartLeaks | Flaw::SavedTooLate | Flaw::MarkedTooLate
+        ) {
             return self.start_in_disorder(launch).await;
         }
         while let Some(other) = self.world().find(|other| self.same(other)) {
@@ -172,7 +185,8 @@ impl Spawner for Broken {
             let program = MemorySpawner::program(launch)?;
             let number = self.honest.world.reserve();
             self.honest.number = Some(number);
-            self.honest.world.run(number, &self.honest.server, program);
+            let tag = self.honest.tag(launch, &program);
+            self.honest.world.run(number, tag, program);
             return Ok(self.endpoint.clone().expect("an address was chosen"));
         }
         let started = self.honest.start(launch).await;
@@ -213,6 +227,7 @@ impl Spawner for Broken {
             Flaw::StoppedTwiceIsAnError if status == PollStatus::Exited(ExitStatus::Unknown) => {
                 return Err(SpawnError::other("It was stopped before."));
             }
+            Flaw::FindsAreEndedAlone if self.loaded => world.remove(number).await,
             Flaw::ChildrenAreLeft => world.remove(number).await,
             Flaw::ChildrenOfTheDeadAreLeft if ended => world.remove(number).await,
             Flaw::AwayIsStopped if world.reach().is_err() => self.honest.number = None,
@@ -296,10 +311,45 @@ impl Spawner for Broken {
         self.honest.listen_on(ctx).await
     }
 
+    async fn endpoint(&mut self) -> Result<Option<Endpoint>, SpawnError> {
+        if self.flaw == Flaw::FindsHaveNoAddress {
+            return Ok(self.endpoint.clone());
+        }
+        self.honest.endpoint().await
+    }
+
+    async fn check_listener(&mut self, endpoint: &Endpoint) -> Result<(), SpawnError> {
+        match self.flaw {
+            Flaw::OwnAddressIsTaken if self.loaded => Err(SpawnError::new(
+                SpawnErrorKind::AddressTaken,
+                "Somebody else listens there.",
+            )),
+            Flaw::StrangersAreWelcome => Ok(()),
+            _ => self.honest.check_listener(endpoint).await,
+        }
+    }
+
+    fn check_limits(&self) -> Result<(), SpawnError> {
+        match self.flaw {
+            Flaw::RefusesNoLimit => Err(SpawnError::new(
+                SpawnErrorKind::Refused,
+                "No limit can be enforced.",
+            )),
+            Flaw::LimitsAreNotNamed => self.honest.check_limits().map_err(|_| {
+                SpawnError::new(SpawnErrorKind::Refused, "A limit cannot be enforced.")
+            }),
+            Flaw::LimitsAreIgnored | Flaw::LimitsAreNotTold => Ok(()),
+            _ => self.honest.check_limits(),
+        }
+    }
+
     fn get_env(&self, ctx: &SpawnContext) -> Env {
         let mut env = self.honest.get_env(ctx);
         if self.flaw == Flaw::ForgetsTheMarker {
             env.remove(LAUNCH_MARKER);
+        }
+        if self.flaw == Flaw::LimitsAreNotTold {
+            env.remove("MEM_LIMIT");
         }
         env
     }

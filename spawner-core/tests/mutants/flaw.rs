@@ -123,6 +123,46 @@ pub(crate) enum Flaw {
     TrustsTheForm,
     /// `log_tail` gives all lines.
     WholeLog,
+    /// `check_limits` refuses although no limit is set.
+    RefusesNoLimit,
+    /// `check_limits` refuses without a name.
+    LimitsAreNotNamed,
+    /// `check_limits` takes limits that nothing enforces.
+    LimitsAreIgnored,
+    /// `get_env` leaves the limits out that it takes.
+    LimitsAreNotTold,
+    /// `check_listener` knows only servers that this instance started.
+    OwnAddressIsTaken,
+    /// `check_listener` looks at nothing.
+    StrangersAreWelcome,
+    /// `reap` finds runs that are over.
+    FindsWhatIsOver,
+    /// `reap` finds nothing.
+    FindsNothing,
+    /// `reap` finds only what the same factory has made.
+    FindsItsOwn,
+    /// `reap` takes each run for one of the user's default server.
+    FindsTheUser,
+    /// The state of a find is empty.
+    FindsAreEmpty,
+    /// `endpoint` knows only servers that this instance started.
+    FindsHaveNoAddress,
+    /// `stop` ends a server that was found alone.
+    FindsAreEndedAlone,
+    /// `reap` finds only servers that run.
+    FindsTheLiving,
+    /// `reap` finds what is in the books.
+    FindsTheKnown,
+    /// `reap` finds no run of a server that has one in the books.
+    KnowsByName,
+    /// `reap` finds what another daemon made.
+    FindsEverybodys,
+    /// `reap` ends what it finds.
+    FindsAreEnded,
+    /// A server is marked with its launch id when it runs already.
+    MarkedTooLate,
+    /// `reap` finds nothing while the backend is away.
+    AwayIsNothing,
     /// `start` reports 100 %.
     SaysReady,
     /// The launch is kept, and reported to later.

@@ -5,6 +5,7 @@
 mod memory;
 
 mod broken;
+mod factory;
 mod flaw;
 
 use std::sync::Arc;
@@ -12,16 +13,23 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use spawner_core::conformance::{Backend, Behaviour, Check, Probe, Recipe, Verdict};
-use spawner_core::{ServerId, SpawnerFactory, UserOptions};
+use spawner_core::{BackendSetup, ServerId, SpawnerFactory, UserOptions};
 
-use broken::Broken;
+use factory::BrokenFactory;
 use flaw::Flaw;
-use memory::Memory;
+use memory::{Memory, MemoryFactory, setup};
 
 /// A world with a spawner that has one flaw.
 struct Flawed {
     memory: Memory,
     flaw: Flaw,
+}
+
+impl Flawed {
+    fn broken(&self, setup: BackendSetup) -> BrokenFactory {
+        let world = Arc::clone(&self.memory.world);
+        BrokenFactory::new(MemoryFactory { world, setup }, self.flaw)
+    }
 }
 
 #[async_trait]
@@ -31,8 +39,13 @@ impl Backend for Flawed {
     }
 
     fn factory(&self) -> Arc<dyn SpawnerFactory> {
-        let (world, flaw) = (Arc::clone(&self.memory.world), self.flaw);
-        Arc::new(move |server: &ServerId| Broken::new(server, &world, flaw))
+        Arc::new(self.broken(setup()))
+    }
+
+    fn factory_from(&self, change: &dyn Fn(&mut BackendSetup)) -> Option<Arc<dyn SpawnerFactory>> {
+        let mut setup = setup();
+        change(&mut setup);
+        Some(Arc::new(self.broken(setup)))
     }
 
     async fn census(&self, server: &ServerId) -> Vec<String> {
@@ -54,6 +67,10 @@ impl Backend for Flawed {
         self.memory.mend().await;
     }
 
+    fn knows_listeners(&self) -> bool {
+        self.memory.knows_listeners()
+    }
+
     fn hostile(&self) -> Vec<UserOptions> {
         self.memory.hostile()
     }
@@ -61,7 +78,7 @@ impl Backend for Flawed {
     fn patience(&self) -> Duration {
         match self.flaw {
             // What it leaves is waited for, in vain.
-            Flaw::SavedTooLate => Duration::from_secs(5),
+            Flaw::SavedTooLate | Flaw::MarkedTooLate => Duration::from_secs(5),
             _ => self.memory.patience(),
         }
     }
@@ -173,6 +190,26 @@ mutants! {
     ChecksNothing, "failures::hostile_options_are_refused", "check_options took";
     TrustsTheForm, "failures::odd_options_are_survived", "the spawner panicked";
     WholeLog, "failures::the_log_tail_keeps_its_bound", "log_tail(0) gave 5 lines";
+    RefusesNoLimit, "limits::what_is_not_set_is_not_refused", "no limit is configured";
+    LimitsAreNotNamed, "limits::a_limit_is_kept_or_refused", "which knob it is";
+    LimitsAreIgnored, "limits::a_limit_is_kept_or_refused", "the server could use";
+    LimitsAreNotTold, "limits::a_limit_is_kept_or_refused", "MEM_LIMIT is None";
+    OwnAddressIsTaken, "listener::its_own_address_is_its_own", "listens at http://127.0.0.1";
+    StrangersAreWelcome, "listener::a_stranger_is_no_server", "said Ok(()), not AddressTaken";
+    FindsWhatIsOver, "reap::nothing_is_found_where_nothing_is", "after a stop, reap found a run";
+    FindsNothing, "reap::what_the_books_lost_is_found", "found the run of tee 0 times";
+    FindsItsOwn, "reap::what_the_books_lost_is_found", "found the run of tee 0 times";
+    FindsTheUser, "reap::what_the_books_lost_is_found", "took a run of tee:kit for one of tee";
+    FindsAreEmpty, "reap::a_find_can_be_taken_up", "poll said Exited(Unknown)";
+    FindsHaveNoAddress, "reap::a_find_can_be_taken_up", "does not say where";
+    FindsAreEndedAlone, "reap::a_find_can_be_ended", "there is still";
+    FindsTheLiving, "reap::what_a_dead_server_left_is_found", "0 times";
+    FindsTheKnown, "reap::what_is_in_the_books_is_not_found", "with its only run in the books";
+    KnowsByName, "reap::what_is_in_the_books_is_not_found", "with another run";
+    FindsEverybodys, "reap::what_is_another_daemons_is_left_alone", "asked by another daemon";
+    FindsAreEnded, "reap::looking_changes_nothing", "0 times";
+    MarkedTooLate, "reap::a_crash_in_a_start_is_found", "dropped at its await no. 1";
+    AwayIsNothing, "reap::cannot_tell_is_not_nothing", "found 0 runs instead of an error";
     SaysReady, "progress::only_the_hub_says_ready", "99 % or more";
     ReportsForEver, "progress::progress_ends_with_the_start", "after start had returned";
 }

@@ -1,20 +1,20 @@
 //! What the stories run in: the machine's own engine, a tiny image made for them, and hubs of their
 //! own, which take with them what they made.
 
+pub(crate) mod image;
+
 use std::collections::HashMap;
-use std::io::Write as _;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Once, Weak};
+use std::sync::Arc;
 
 use bollard::Docker;
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, InspectContainerOptions,
-    ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
-    RemoveImageOptionsBuilder, RemoveVolumeOptions,
+    CreateContainerOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder,
+    LogsOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptions,
 };
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::StreamExt as _;
+use image::{File, Image, Shared, beside, connect, count};
 use serde_json::{Map, Value, json};
 use spawner_core::{
     Endpoint, HubUrls, Launch, LaunchId, OauthClient, Secret, ServerId, SpawnContext, Spawner,
@@ -24,21 +24,12 @@ use spawner_docker::{DockerFactory, DockerSettings, DockerSpawner};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// Made by the first story that needs it, removed with the last one that does.
-static WORLD: tokio::sync::Mutex<Weak<World>> = tokio::sync::Mutex::const_new(Weak::new());
-static SAID: Once = Once::new();
-static COUNT: AtomicU32 = AtomicU32::new(0);
-
-/// The engine with the probe's image on it.
-pub(crate) struct World {
-    pub(crate) image: String,
-    image_id: String,
-}
+static PROBE: Shared = Shared::new();
 
 /// A hub of one story. Dropped, it removes every container that carries its name.
 pub(crate) struct Hub {
     pub(crate) docker: Docker,
-    pub(crate) world: Arc<World>,
+    pub(crate) image: Arc<Image>,
     pub(crate) instance: String,
     /// Containers that a story made beside the hub.
     strangers: Vec<String>,
@@ -46,71 +37,13 @@ pub(crate) struct Hub {
     pub(crate) volumes: Vec<String>,
 }
 
-impl World {
-    async fn open() -> Option<Arc<Self>> {
-        let mut current = WORLD.lock().await;
-        if let Some(world) = current.upgrade() {
-            return Some(world);
-        }
-        match Self::make().await {
-            Ok(world) => {
-                let world = Arc::new(world);
-                *current = Arc::downgrade(&world);
-                Some(world)
-            }
-            Err(why) => {
-                assert!(std::env::var_os("CI").is_none(), "no Docker Engine: {why}");
-                SAID.call_once(|| {
-                    // Past the capture of the test harness, which would keep it to itself.
-                    let line = format!("SKIPPED: no story with a Docker Engine was run: {why}\n");
-                    let _ = std::io::stderr().write_all(line.as_bytes());
-                });
-                None
-            }
-        }
-    }
-
-    async fn make() -> Result<Self, String> {
-        let docker = connect().await?;
-        let image = format!("hubd-test-probe:{}-{}", std::process::id(), count());
-        let (repo, tag) = image.split_once(':').unwrap();
-        let options = CreateImageOptionsBuilder::default()
-            .from_src("-")
-            .repo(repo)
-            .tag(tag)
-            .changes(vec!["ENTRYPOINT [\"/probe\"]".to_owned()])
-            .build();
-        let layer = bollard::body_full(tar("probe", &probe()?).into());
-        docker
-            .create_image(Some(options), Some(layer), None)
-            .try_for_each(|_| async { Ok(()) })
-            .await
-            .map_err(|error| format!("the probe's image cannot be made: {error}"))?;
-        let made = docker.inspect_image(&image).await;
-        let image_id = made.ok().and_then(|made| made.id).ok_or("no image id")?;
-        Ok(Self { image, image_id })
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        let id = self.image_id.clone();
-        beside(async move {
-            let options = RemoveImageOptionsBuilder::default().force(true).build();
-            if let Ok(docker) = connect().await {
-                let _ = docker.remove_image(&id, Some(options), None).await;
-            }
-        });
-    }
-}
-
 impl Hub {
     /// A hub of its own, or `None` (said aloud) when there is no engine.
     pub(crate) async fn open() -> Option<Self> {
-        let world = World::open().await?;
+        let image = PROBE.open(probe, Some("/probe")).await?;
         Some(Self {
             docker: connect().await.unwrap(),
-            world,
+            image,
             instance: format!("test-{}-{}", std::process::id(), count()),
             strangers: Vec::new(),
             volumes: Vec::new(),
@@ -119,8 +52,13 @@ impl Hub {
 
     /// A factory as after a start of the hub. `table` is added to what every story needs.
     pub(crate) fn factory(&self, table: Value) -> DockerFactory {
+        self.configured(SpawnerConfig::default(), table)
+    }
+
+    /// The same with other shared knobs.
+    pub(crate) fn configured(&self, config: SpawnerConfig, table: Value) -> DockerFactory {
         let mut settings = Map::from_iter([
-            ("image".to_owned(), json!(self.world.image)),
+            ("image".to_owned(), json!(self.image.name)),
             ("prefix".to_owned(), json!(self.prefix())),
             ("stop_timeout".to_owned(), json!(2)),
         ]);
@@ -129,7 +67,7 @@ impl Hub {
         };
         settings.extend(table);
         DockerFactory::new(
-            SpawnerConfig::default(),
+            config,
             DockerSettings::from_table(&settings).unwrap(),
             self.instance.clone(),
         )
@@ -185,7 +123,7 @@ impl Hub {
     pub(crate) async fn stranger(&mut self, name: &str) -> String {
         let options = CreateContainerOptionsBuilder::default().name(name).build();
         let body = ContainerCreateBody {
-            image: Some(self.world.image.clone()),
+            image: Some(self.image.name.clone()),
             ..ContainerCreateBody::default()
         };
         let made = self.docker.create_container(Some(options), body).await;
@@ -288,16 +226,8 @@ pub(crate) async fn get(endpoint: &Endpoint, path: &str) -> String {
         .unwrap_or_default()
 }
 
-async fn connect() -> Result<Docker, String> {
-    let connected = match Docker::connect_with_defaults() {
-        Ok(docker) => docker.negotiate_version().await,
-        Err(error) => Err(error),
-    };
-    connected.map_err(|error| error.to_string())
-}
-
 /// The probe as a program that needs nothing of its image.
-fn probe() -> Result<Vec<u8>, String> {
+fn probe() -> Result<Vec<File>, String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let program = folder.path().join("probe");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/world/probe.c");
@@ -311,46 +241,5 @@ fn probe() -> Result<Vec<u8>, String> {
         let why = String::from_utf8_lossy(&built.stderr);
         return Err(format!("the probe cannot be compiled: {why}"));
     }
-    std::fs::read(&program).map_err(|error| error.to_string())
-}
-
-/// An archive with one program in it.
-fn tar(name: &str, content: &[u8]) -> Vec<u8> {
-    let mut header = [0u8; 512];
-    let mut field = |at: usize, text: &str| {
-        header[at..at + text.len()].copy_from_slice(text.as_bytes());
-    };
-    field(0, name);
-    field(100, "0000755");
-    field(108, "0000000");
-    field(116, "0000000");
-    field(124, &format!("{:011o}", content.len()));
-    field(136, "00000000000");
-    field(148, "        ");
-    field(156, "0");
-    field(257, "ustar\x0000");
-    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
-    header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
-    let mut archive = header.to_vec();
-    archive.extend_from_slice(content);
-    // Padding to a whole block, and two empty blocks at the end.
-    archive.resize(archive.len().div_ceil(512) * 512 + 1024, 0);
-    archive
-}
-
-fn count() -> u32 {
-    COUNT.fetch_add(1, Ordering::Relaxed)
-}
-
-/// Runs to its end on a thread of its own: a destructor cannot await.
-fn beside(work: impl Future<Output = ()> + Send + 'static) {
-    let thread = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        if let Ok(runtime) = runtime {
-            runtime.block_on(work);
-        }
-    });
-    let _ = thread.join();
+    Ok(vec![("probe".to_owned(), image::read(&program)?)])
 }

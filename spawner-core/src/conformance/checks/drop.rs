@@ -43,7 +43,7 @@ async fn at_most<F: Future>(polls: usize, future: F) -> Option<F::Output> {
 }
 
 /// Calls `cut` with 0, 1, 2 ... polls until it says that the call got through, a few times over.
-async fn for_every_point(
+pub(super) async fn for_every_point(
     bench: &Bench,
     mut cut: impl AsyncFnMut(usize) -> Checked<bool>,
 ) -> Checked {
@@ -67,7 +67,10 @@ fn place(polls: usize) -> String {
 }
 
 /// A start of a server that would serve, dropped after so many polls; whether it got through.
-async fn start_at_most(subject: &mut Subject<'_>, polls: usize) -> Checked<(bool, SpawnerState)> {
+pub(super) async fn start_at_most(
+    subject: &mut Subject<'_>,
+    polls: usize,
+) -> Checked<(bool, SpawnerState)> {
     let plan = subject.plan(Behaviour::Family).await?;
     let start = at_most(polls, subject.spawner.start(plan.launch()));
     let started = subject.bench.within("start", start).await?;

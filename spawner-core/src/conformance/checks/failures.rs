@@ -13,7 +13,7 @@ use crate::status::StopMode;
 const SENTENCE_MAX: usize = 400;
 
 /// What is wrong with an error as a sentence for the user; `None` if nothing is.
-fn not_a_sentence(message: &str) -> Option<&'static str> {
+pub(super) fn not_a_sentence(message: &str) -> Option<&'static str> {
     let debug_of_something = ["Error {", "Os {", "Error(", "Some(", "Kind("];
     if message.trim() != message || message.is_empty() {
         Some("it is empty or padded")

@@ -5,6 +5,7 @@
 //!  GET {prefix}conformance              what it was given, as JSON
 //!  GET {prefix}conformance/exit/3       exits with code 3
 //!  GET {prefix}conformance/abort        ends by SIGABRT
+//!  GET {prefix}conformance/allocate/N   uses N bytes for a moment: 200, or 507 if it gets none
 //! ```
 //!
 //! It is the test binary itself: `conformance_tests!` adds a test, ignored otherwise, that becomes

@@ -144,11 +144,35 @@ impl Program {
                 (200, inside, None)
             }
             "conformance/abort" => (200, "{}".into(), Some(Ending::Abort)),
-            page => match page.strip_prefix("conformance/exit/").map(str::parse) {
-                Some(Ok(code)) => (200, "{}".into(), Some(Ending::Exit(code))),
-                _ => (404, String::new(), None),
-            },
+            page => {
+                let number = |what| page.strip_prefix(what)?.parse::<u64>().ok();
+                let code = number("conformance/exit/").and_then(|code| code.try_into().ok());
+                if let Some(code) = code {
+                    (200, "{}".into(), Some(Ending::Exit(code)))
+                } else if let Some(bytes) = number("conformance/allocate/") {
+                    (allocate(bytes), String::new(), None)
+                } else {
+                    (404, String::new(), None)
+                }
+            }
         }
+    }
+}
+
+/// Uses so much memory for a moment, if the system gives it.
+fn allocate(bytes: u64) -> u16 {
+    let mut memory: Vec<u8> = Vec::new();
+    match bytes
+        .try_into()
+        .map(|bytes| (bytes, memory.try_reserve_exact(bytes)))
+    {
+        Ok((bytes, Ok(()))) => {
+            // Not zero: pages of zeroes are shared until somebody writes.
+            memory.resize(bytes, 1);
+            std::hint::black_box(memory);
+            200
+        }
+        _ => 507,
     }
 }
 

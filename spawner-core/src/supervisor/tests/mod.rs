@@ -1,7 +1,9 @@
 //! The owner task under simulated time, with a spawner that does what a test scripts.
 
+mod day;
 mod ends;
 mod recovery;
+mod schedules;
 mod starts;
 
 use std::collections::VecDeque;

@@ -102,6 +102,21 @@ async fn an_interrupted_stop_is_carried_out() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_interrupted_stop_that_had_ended_the_server_fires_no_callback() {
+    let bench = bench(Setup::default());
+    bench.world.end(ExitStatus::Signal(15));
+    let stopping = Saved {
+        stopping: true,
+        ..saved(true)
+    };
+    bench.handle.recover(stopping).await.unwrap();
+    assert_eq!(bench.stopped().await.ending, Ending::Stopped);
+    bench.handle.poll().await.unwrap();
+    assert_eq!(bench.fired(), 0);
+    assert!(bench.world.saw("book stopped"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_state_that_cannot_be_read_stops_nothing() {
     let bench = bench(Setup::default());
     bench.world.set(PollStatus::Running);
