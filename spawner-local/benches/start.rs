@@ -1,20 +1,31 @@
-//! How long a start takes until the server's program runs, and a stop until all of it is gone.
+//! How long a start takes until the server's program runs, a stop until all of it is gone, and the
+//! look at who listens on a host with many sockets.
 //!
 //! `cargo bench -p spawner-local`, with the number of rounds as an argument after `--`.
 
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use serde_json::Map;
 use spawner_core::{
-    BackendSetup, Env, HubUrls, Launch, LaunchId, ListenOn, OauthClient, Secret, ServerId,
-    SpawnContext, Spawner, SpawnerConfig, StopMode, UserName, UserOptions,
+    BackendSetup, Endpoint, Env, HubUrls, Launch, LaunchId, ListenOn, OauthClient, Secret,
+    ServerId, SpawnContext, Spawner, SpawnerConfig, StopMode, UserName, UserOptions,
 };
 use spawner_local::LocalFactory;
 
 /// What a hub with many users may hold in memory: a fork copies the tables of it.
 const BALLAST: usize = 256 << 20;
+/// What a host with many users has open: so many sockets that listen, and as many connections.
+const SOCKETS: usize = 1000;
 
 fn main() {
+    if let Some(port) = std::env::args().find_map(|arg| arg.strip_prefix(LISTEN)?.parse().ok()) {
+        // A server of `measure_listener`.
+        let _listener = TcpListener::bind(("127.0.0.1", port)).expect("the port");
+        loop {
+            std::thread::park();
+        }
+    }
     // cargo adds `--bench` when it means it; otherwise this only shows that it runs.
     let measured = std::env::args().any(|arg| arg == "--bench");
     let given = std::env::args().find_map(|arg| arg.parse().ok());
@@ -32,6 +43,46 @@ fn main() {
     let ballast = vec![1_u8; BALLAST];
     runtime.block_on(measure("256 MiB hub", &factory, rounds));
     drop(std::hint::black_box(ballast));
+    runtime.block_on(measure_listener(&factory, rounds));
+}
+
+/// The argument that makes this program a server.
+const LISTEN: &str = "--listen=";
+
+async fn measure_listener(factory: &LocalFactory, rounds: usize) {
+    let mut busy = Vec::new();
+    for _ in 0..SOCKETS {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let client = TcpStream::connect(address).expect("a connection");
+        busy.push((listener, client));
+    }
+    let server = ServerId::default_of(UserName::new("bench").expect("a name"));
+    let mut spawner = factory.spawner(&server);
+    let port = spawner_core::free_port(None).expect("a port");
+    let mut launch = launch(&server);
+    let myself = std::env::current_exe().expect("this program");
+    launch.cmd = vec![myself.display().to_string(), format!("{LISTEN}{port}")];
+    spawner.start(launch).await.expect("a start");
+    let at = |port| Endpoint::Tcp {
+        host: "127.0.0.1".into(),
+        port,
+    };
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        tokio::task::yield_now().await;
+    }
+    let stranger = busy[0].0.local_addr().expect("an address").port();
+    for (what, port, ours) in [("its own", port, true), ("a stranger's", stranger, false)] {
+        let mut times = Vec::new();
+        for _ in 0..rounds {
+            let begin = Instant::now();
+            let checked = spawner.check_listener(&at(port)).await;
+            times.push(begin.elapsed());
+            assert_eq!(checked.is_ok(), ours, "{checked:?}");
+        }
+        print(&format!("{SOCKETS} sockets: {what}"), times);
+    }
+    spawner.stop(StopMode::Now).await.expect("a stop");
 }
 
 async fn measure(what: &str, factory: &LocalFactory, rounds: usize) {
@@ -58,7 +109,7 @@ fn print(what: &str, mut times: Vec<Duration>) {
         return;
     };
     let median = times[times.len() / 2];
-    println!("{what:20} min {min:>10.2?}  median {median:>10.2?}  max {max:>10.2?}");
+    println!("{what:28} min {min:>10.2?}  median {median:>10.2?}  max {max:>10.2?}");
 }
 
 fn launch(server: &ServerId) -> Launch {

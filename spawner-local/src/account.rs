@@ -11,11 +11,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::unistd::{Gid, Uid, User, getgrouplist};
-use spawner_core::{ServerId, SpawnError, SpawnErrorKind, UserName, expand};
+use spawner_core::{BoxError, ServerId, SpawnError, SpawnErrorKind, UserName, expand};
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 /// How long the name service has to answer.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
+/// The look-ups that are under way. A pool of blocking threads has hundreds, and the rest of the hub
+/// shares it.
+static LOOKUPS: Semaphore = Semaphore::const_new(32);
 
 /// Whose rights a server gets: what tells the two kinds of spawner apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,28 +62,46 @@ pub(crate) struct Credentials {
 impl RunAs {
     /// The account that the server of `server` gets.
     pub(crate) async fn account(&self, server: &ServerId) -> Result<Account, SpawnError> {
-        let work = {
-            let (run_as, server) = (self.clone(), server.clone());
-            spawn_blocking(move || match run_as {
-                Self::SystemUser { allow_root } => system_user(&server.user, allow_root),
-                Self::HubUser { homes } => hub_user(&homes, &server),
-            })
-        };
-        match tokio::time::timeout(LOOKUP_TIMEOUT, work).await {
-            Ok(Ok(account)) => account,
-            Ok(Err(panicked)) => {
-                Err(SpawnError::other("The account could not be looked up.").with_source(panicked))
-            }
-            Err(elapsed) => {
-                let message = format!(
-                    "The account of \"{}\" could not be looked up within {} seconds.",
-                    server.user,
-                    LOOKUP_TIMEOUT.as_secs()
-                );
-                Err(SpawnError::new(SpawnErrorKind::Unavailable, message).with_source(elapsed))
-            }
-        }
+        let (run_as, user, server) = (self.clone(), server.user.clone(), server.clone());
+        looked_up(&LOOKUPS, &user, move || match run_as {
+            Self::SystemUser { allow_root } => system_user(&server.user, allow_root),
+            Self::HubUser { homes } => hub_user(&homes, &server),
+        })
+        .await
     }
+}
+
+/// Asks the name service about `user` by `look`, on a thread where that may block, among no more
+/// others than `room` has.
+///
+/// One that does not answer keeps its thread, and its place, until it does: it can take all places of
+/// look-ups, but no thread that other work of the hub waits for.
+async fn looked_up<T: Send + 'static>(
+    room: &'static Semaphore,
+    user: &UserName,
+    look: impl FnOnce() -> Result<T, SpawnError> + Send + 'static,
+) -> Result<T, SpawnError> {
+    let failed = |source: BoxError| {
+        SpawnError::other("The account could not be looked up.").with_source(source)
+    };
+    let work = async {
+        let place = room.acquire().await.map_err(|error| failed(error.into()))?;
+        let work = spawn_blocking(move || {
+            let found = look();
+            drop(place);
+            found
+        });
+        work.await.map_err(|panicked| failed(panicked.into()))?
+    };
+    timeout(LOOKUP_TIMEOUT, work)
+        .await
+        .unwrap_or_else(|elapsed| {
+            let message = format!(
+                "The account of \"{user}\" could not be looked up within {} seconds.",
+                LOOKUP_TIMEOUT.as_secs()
+            );
+            Err(SpawnError::new(SpawnErrorKind::Unavailable, message).with_source(elapsed))
+        })
 }
 
 fn system_user(name: &UserName, allow_root: bool) -> Result<Account, SpawnError> {
@@ -184,6 +207,8 @@ pub(crate) fn private_directory(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
 
     const ROOT: Uid = Uid::from_raw(0);
@@ -209,6 +234,46 @@ mod tests {
             let message = ask(uid, hub, false).unwrap_err();
             assert!(message.contains(hint), "{message}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_name_service_that_hangs_delays_nobody_else() {
+        static ROOM: Semaphore = Semaphore::const_new(1);
+        let tee = UserName::new("tee").unwrap();
+        let (answer, hangs) = mpsc::channel::<()>();
+        tokio::time::pause();
+        let stalled = looked_up(&ROOM, &tee, move || {
+            let _ = hangs.recv();
+            Ok(())
+        });
+        let impatient = async {
+            // The clock stands still while a thread is busy: let it start, then move it by hand.
+            while ROOM.available_permits() > 0 {
+                tokio::task::yield_now().await;
+            }
+            // Whoever else wants to know waits for the place, and not on a thread.
+            let second = looked_up(&ROOM, &tee, || -> Result<(), _> {
+                panic!("it has no place")
+            });
+            let late = async {
+                tokio::task::yield_now().await;
+                tokio::time::advance(LOOKUP_TIMEOUT * 2).await;
+            };
+            let (second, ()) = tokio::join!(second, late);
+            second
+        };
+        let (first, second) = tokio::join!(stalled, impatient);
+        for error in [first.unwrap_err(), second.unwrap_err()] {
+            assert_eq!(error.kind(), SpawnErrorKind::Unavailable);
+            assert!(error.to_string().contains("\"tee\""), "{error}");
+        }
+        // The place is free again when the service has answered after all.
+        tokio::time::resume();
+        answer.send(()).unwrap();
+        looked_up(&ROOM, &tee, || Ok(())).await.unwrap();
+        let error = looked_up::<()>(&ROOM, &tee, || panic!("on purpose")).await;
+        assert_eq!(error.unwrap_err().kind(), SpawnErrorKind::Other);
+        looked_up(&ROOM, &tee, || Ok(())).await.unwrap();
     }
 
     #[test]

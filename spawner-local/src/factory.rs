@@ -15,6 +15,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::account::{RunAs, private_directory};
+use crate::cgroup::{Limits, Place};
 use crate::local::LocalProcessSpawner;
 use crate::process::{Identity, Process};
 use crate::reap;
@@ -42,6 +43,9 @@ pub(crate) struct Shared {
     pub(crate) config: SpawnerConfig,
     pub(crate) settings: Settings,
     pub(crate) run_as: RunAs,
+    /// Where the control groups of the runs are made, and what is written into them.
+    pub(crate) place: Place,
+    pub(crate) limits: Limits,
     /// Where the logs are.
     pub(crate) log_dir: PathBuf,
     /// Where the sockets are, if servers listen on such.
@@ -104,6 +108,8 @@ impl LocalFactory {
         let log_dir = settings.log_dir.as_deref().unwrap_or("logs".as_ref());
         Ok(Self {
             shared: Arc::new(Shared {
+                place: Place::find(&settings.cgroup, &setup.instance),
+                limits: Limits::new(&setup.config, settings.pids_limit),
                 config: setup.config,
                 log_dir: state_dir.join(log_dir),
                 settings,
@@ -128,6 +134,7 @@ impl SpawnerFactory for LocalFactory {
             if matches!(shared.run_as, RunAs::SystemUser { .. }) {
                 tell_who_can_be_served();
             }
+            shared.place.preflight(&shared.limits)?;
             private_directory(&shared.log_dir).map_err(|source| {
                 let dir = shared.log_dir.display();
                 let message = format!("The log directory {dir} cannot be used: {source}.");
@@ -151,9 +158,10 @@ impl SpawnerFactory for LocalFactory {
                 instance,
                 run_as,
                 sockets,
+                place,
                 ..
             } = &*shared;
-            reap::search(instance, &known, run_as, sockets.as_ref())
+            reap::search(instance, &known, run_as, sockets.as_ref(), place)
         });
         let cannot_tell = |source: BoxError| {
             let message = "The hub cannot see which servers were left behind.";
@@ -212,7 +220,7 @@ mod tests {
             config: SpawnerConfig::default(),
             settings: Map::new(),
             state_dir,
-            instance: "test".into(),
+            instance: "test-of-the-factory".into(),
         }
     }
 

@@ -134,6 +134,7 @@ mod tests {
 
     use super::*;
     use crate::account::Credentials;
+    use crate::cgroup::Entrance;
     use crate::process::{Identity, Stat};
     use crate::sys::Step;
 
@@ -148,6 +149,9 @@ mod tests {
             directory: c"/".into(),
             stdin: no_input().unwrap(),
             output: above_stdio(output).unwrap(),
+            entrance: None,
+            rlimits: Vec::new(),
+            umask: 0o077,
             credentials: None,
             no_new_privileges: true,
             close_range: true,
@@ -211,6 +215,9 @@ mod tests {
         let mut homeless = plan("", nowhere());
         homeless.directory = c"/nonexistent".into();
         assert_eq!(failed_step(homeless).await, Step::Directory);
+        let mut outside = plan("", nowhere());
+        outside.entrance = Some(Entrance::walled_up());
+        assert_eq!(failed_step(outside).await, Step::ControlGroup);
     }
 
     #[tokio::test]

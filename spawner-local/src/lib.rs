@@ -10,7 +10,8 @@
 //!                             ├── gate      fork, wait at the gate until the state is saved, exec
 //!                             │    └── sys      the child's side of it: the only `unsafe` code
 //!                             ├── run       the server while it runs, and what is saved of it
-//!                             │    └── process  boot id + pid + start time, held by pidfd
+//!                             │    ├── process  boot id + pid + start time, held by pidfd
+//!                             │    └── cgroup   its control group: its limits, and who is in it
 //!                             ├── listener  whose the socket is that answers for it
 //!                             ├── socket    where it listens, if that is a file
 //!                             ├── reap      runs that a hub left behind
@@ -34,12 +35,22 @@
 //! | `term_timeout` | 30 | seconds after SIGTERM, before SIGKILL follows |
 //! | `kill_timeout` | 5 | seconds after SIGKILL, before a stop has failed |
 //! | `log_dir` | `logs` | where the servers' output goes, a file for each; below `state_dir` if relative |
-//! | `log_max_bytes` | 16777216 | a file larger than this becomes `.1` at the next start; `0`: never |
+//! | `log_max_bytes` | 16777216 | how much of a log is kept: a poll gives the disk back what comes before, and the next start makes the file `.1`; `0`: all |
+//! | `umask` | `"077"` | the permissions that new files of the server do not get; `"022"` lets everybody read them |
+//! | `rlimits` | none | what each process may use, as `setrlimit` has it: `{ core = 0, nofile = [1024, 4096] }`, a number, `"unlimited"` or `[soft, hard]` |
+//! | `cgroup` | `"auto"` | where each run gets a control group (cgroup v2): below the hub's own, if that is allowed; `"off"`; or below the group of this directory, and no start without |
+//! | `pids_limit` | none | how many processes and threads a server may have; takes a control group |
 //! | `transport` | `tcp` | what servers listen on: `tcp`, a port, or `unix`, a socket that only the server's account and the hub can reach |
 //! | `socket_dir` | `/run/hubd` or `sockets` | with `transport = "unix"`: where the sockets are; the first for `local` under root, else below `state_dir` |
 //! | `no_new_privileges` | true | no program of the server gains rights, so `sudo` is of no use in it |
 //! | `allow_root` | false | `local` only: let the user `root` have a server |
 //! | `home_dir_template` | `homes/{username}` | `simple` only: the users' homes, below `state_dir` if relative |
+//!
+//! `mem_limit`, `mem_guarantee`, `cpu_limit` and `pids_limit` are enforced by control groups, version
+//! 2, whose `memory`, `cpu` and `pids` controllers the hub has to be given; with systemd by
+//! `Delegate=yes` and `DelegateSubgroup=hub` in its unit. Where a limit would not hold, no server is
+//! started, and the reason is told. `cpu_guarantee` is always refused, because the kernel shares the
+//! processor out by weight. A server that is ended for want of memory is said to be.
 //!
 //! What holds:
 //! - A process runs the server's program only after its identity was saved; until then it ends with
@@ -48,6 +59,7 @@
 //! - A stop returns when the server and everything it started is gone, or says that it is not.
 
 mod account;
+mod cgroup;
 mod command;
 mod factory;
 mod gate;
@@ -57,6 +69,7 @@ mod log;
 mod marked;
 mod process;
 mod reap;
+mod rlimits;
 mod run;
 mod settings;
 mod socket;

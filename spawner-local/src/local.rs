@@ -12,9 +12,10 @@ use spawner_core::{
 };
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::account::{Account, Credentials};
+use crate::cgroup::Group;
 use crate::command::Command;
 use crate::factory::Shared;
 use crate::gate::{self, Forking, Gate, StartError};
@@ -69,9 +70,11 @@ impl LocalProcessSpawner {
         let home = PathBuf::from(env.get("HOME").unwrap_or_default());
         let (cmd, args) = (launch.cmd.clone(), launch.args.clone());
         let (log, shared) = (self.log.clone(), Arc::clone(&self.shared));
+        let launch_id = launch.ctx.launch_id.clone();
         let prepared = spawn_blocking(move || {
             let command = Command::new(&cmd, &args, &env)?;
-            Prepared::new(command, account, home, &log, &shared.settings)
+            let group = shared.place.group(&launch_id, &shared.limits)?;
+            Prepared::new(command, account, home, &log, group, &shared.settings)
         });
         prepared.await.map_err(|error| {
             SpawnError::other("The start of the server could not be prepared.").with_source(error)
@@ -89,6 +92,7 @@ impl LocalProcessSpawner {
     async fn pass(
         &mut self,
         mut gate: Gate,
+        group: Option<Arc<Group>>,
         launch: &Launch,
         endpoint: &Endpoint,
         account: Option<Credentials>,
@@ -106,13 +110,15 @@ impl LocalProcessSpawner {
             launch_id: launch.ctx.launch_id.clone(),
             endpoint: Some(endpoint.clone()),
             log_from: self.log_from,
+            cgroup: group.as_ref().map(|group| group.dir().to_owned()),
             uid: Some(
                 account
                     .as_ref()
                     .map_or(Uid::effective().as_raw(), |ids| ids.uid),
             ),
         };
-        let run = self.run.insert(Run::new(saved).map_err(lost)?);
+        let run = Run::new(saved, group).map_err(lost)?;
+        let run = self.run.insert(run);
         launch.checkpoint(&run.saved().state()).await?;
         if let Endpoint::Unix { path } = endpoint.clone() {
             let made = spawn_blocking(move || {
@@ -122,6 +128,15 @@ impl LocalProcessSpawner {
             made.await.map_err(|error| lost(error.into()))??;
         }
         gate.open().map_err(lost)
+    }
+
+    /// Keeps the log of a server that runs from filling the disk.
+    async fn bound_log(&self) {
+        let (log, max_bytes) = (self.log.clone(), self.shared.settings.log_max_bytes);
+        let bounded = spawn_blocking(move || log.bound(max_bytes)).await;
+        if let Ok(Err(error)) = bounded {
+            warn!(server = %self.server, %error, "cannot bound the log of a server that runs");
+        }
     }
 
     /// Waits until a start that was dropped half way has come to its end: its child is gone, or is
@@ -190,7 +205,9 @@ impl Spawner for LocalProcessSpawner {
             gate::begin(prepared.plan).map_err(|source| names.explain(StartError::Fork(source)))?;
         // Kept here before anything is awaited: if this start is dropped, the next call sees it.
         self.forking = Some(forking);
-        let passed = self.pass(gate, &launch, &endpoint, account).await;
+        let passed = self
+            .pass(gate, prepared.group, &launch, &endpoint, account)
+            .await;
         let settled = match &mut self.forking {
             Some(forking) => forking.settled().await,
             None => Ok(()),
@@ -222,9 +239,16 @@ impl Spawner for LocalProcessSpawner {
 
     async fn poll(&mut self) -> Result<PollStatus, SpawnError> {
         match &mut self.run {
-            Some(run) => run.look().await.map_err(|source| {
-                SpawnError::other("The hub cannot see the server's process.").with_source(source)
-            }),
+            Some(run) => {
+                let found = run.look().await.map_err(|source| {
+                    SpawnError::other("The hub cannot see the server's process.")
+                        .with_source(source)
+                })?;
+                if found == PollStatus::Running {
+                    self.bound_log().await;
+                }
+                Ok(found)
+            }
             None if self.forking.is_some() => Ok(PollStatus::Running),
             None => Ok(PollStatus::Exited(ExitStatus::Unknown)),
         }
@@ -297,13 +321,26 @@ impl Spawner for LocalProcessSpawner {
 
     fn load_state(&mut self, state: &SpawnerState) -> Result<(), StateError> {
         let saved = Saved::read(state)?;
-        self.log_from = saved.as_ref().map_or(self.log_from, |saved| saved.log_from);
-        self.run = saved.map(Run::adopt);
+        let adopted = match saved {
+            Some(saved) => {
+                let group = (saved.cgroup.as_ref())
+                    .map(|dir| self.shared.place.saved(dir, &saved.launch_id));
+                let group = group.transpose()?.map(Arc::new);
+                Some(Run::adopt(saved, group))
+            }
+            None => None,
+        };
+        self.log_from = (adopted.as_ref()).map_or(self.log_from, |run| run.saved().log_from);
+        self.run = adopted;
         Ok(())
     }
 
     fn clear_state(&mut self) {
         self.run = None;
+    }
+
+    fn check_limits(&self) -> Result<(), SpawnError> {
+        Ok(self.shared.place.check(&self.shared.limits)?)
     }
 
     async fn log_tail(&self, lines: usize) -> Vec<String> {

@@ -1,14 +1,27 @@
 //! What a server prints: one file for each server, which the child writes into directly, so that
 //! neither a pipe nor a reader can break when the hub goes.
 //!
-//! The file is bounded at each start only: one that has grown over the limit becomes `.1`, over an
-//! earlier `.1`. In between it belongs to the server.
+//! It is bounded twice. At a start, a file that has grown over the limit becomes `.1`, over an earlier
+//! `.1`. While a server runs, each poll that finds the file over the limit gives the disk back what
+//! comes before the last `log_max_bytes`, by a hole at its front:
+//!
+//! ```text
+//!            log_from                                    end
+//!  |- - - - - - -|- - - - - hole - - - - - -|=== kept ===|
+//!                                           '-- at least log_max_bytes
+//! ```
+//!
+//! The server goes on writing into the same file and notices nothing, no offset changes, and nothing of
+//! what is kept can be lost, as it would be between a copy and a truncation. The price is a file that
+//! looks larger than it is, until the next start. In between two polls it can grow; where the file
+//! system knows no holes (some network shares) it does until the next start, and the log says so.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{FallocateFlags, fallocate};
 use spawner_core::ServerId;
 
 use crate::account::private_directory;
@@ -17,6 +30,10 @@ use crate::account::private_directory;
 const TAIL_BYTES: u64 = 64 << 10;
 /// How long a line of it may be, in characters.
 const LINE_CHARS: usize = 400;
+/// The unit of what a file takes up, see `st_blocks`.
+const BLOCK: u64 = 512;
+/// Holes are made of whole pages, which are whole blocks to every file system.
+const PAGE: u64 = 4096;
 
 /// The log of one server.
 #[derive(Debug, Clone)]
@@ -54,6 +71,21 @@ impl Log {
         Ok((open()?, 0))
     }
 
+    /// Gives back what comes before the last `max_bytes`, if the file takes up more than that.
+    pub(crate) fn bound(&self, max_bytes: u64) -> io::Result<()> {
+        let found = self.path.symlink_metadata()?;
+        let end = found.len().saturating_sub(max_bytes) / PAGE * PAGE;
+        if max_bytes == 0 || end == 0 || found.blocks() * BLOCK <= max_bytes {
+            return Ok(());
+        }
+        let file = OpenOptions::new()
+            .write(true)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(&self.path)?;
+        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        Ok(fallocate(file, hole, 0, end)?)
+    }
+
     /// The last `lines` lines after `from`; none if there is nothing to read.
     pub(crate) fn tail(&self, from: u64, lines: usize) -> Vec<String> {
         self.read_end(from)
@@ -76,7 +108,10 @@ impl Log {
         file.seek(SeekFrom::Start(start))?;
         let mut bytes = Vec::new();
         file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
-        Ok((bytes, start == from))
+        // A hole reads as zeros.
+        let hole = bytes.iter().take_while(|&&byte| byte == 0).count();
+        bytes.drain(..hole);
+        Ok((bytes, start == from && hole == 0))
     }
 }
 
@@ -178,6 +213,52 @@ mod tests {
     }
 
     #[test]
+    fn what_is_over_the_bound_is_given_back_and_the_rest_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = log(dir.path());
+        let (mut file, _) = log.open(0).unwrap();
+        let bound = 4 * PAGE;
+        let line = |n: u64| format!("line {n:>10}\n");
+        let mut written = 0;
+        for round in 1..=3 {
+            for n in written..written + 10_000 {
+                file.write_all(line(n).as_bytes()).unwrap();
+            }
+            written += 10_000;
+            log.bound(0).unwrap();
+            let before = log.path().metadata().unwrap();
+            assert!(before.blocks() * BLOCK > bound, "round {round}");
+            log.bound(bound).unwrap();
+            let after = log.path().metadata().unwrap();
+            assert!(after.blocks() * BLOCK <= 2 * bound, "round {round}");
+            assert_eq!(after.len(), before.len(), "offsets stay");
+            let all = std::fs::read(log.path()).unwrap();
+            let kept = &all[all.len() - usize::try_from(bound).unwrap()..];
+            assert!(!kept.contains(&0), "round {round}");
+            // The whole of what is kept, from the first line that begins in it.
+            let shown = log.tail(0, usize::MAX);
+            let first = written - u64::try_from(shown.len()).unwrap();
+            let expected: Vec<_> = (first..written)
+                .map(|n| line(n).trim_end().to_owned())
+                .collect();
+            assert_eq!(shown, expected);
+            assert!(shown.len() as u64 * 16 >= bound - 16, "{}", shown.len());
+        }
+    }
+
+    #[test]
+    fn a_small_one_is_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = log(dir.path());
+        assert!(log.bound(1).is_err(), "there is none");
+        log.open(0).unwrap().0.write_all(&[b'x'; 5000]).unwrap();
+        for bound in [0, 5000, 1 << 20] {
+            log.bound(bound).unwrap();
+            assert_eq!(std::fs::read(log.path()).unwrap(), [b'x'; 5000]);
+        }
+    }
+
+    #[test]
     fn a_link_is_not_followed() {
         let dir = tempfile::tempdir().unwrap();
         let log = log(dir.path());
@@ -185,6 +266,12 @@ mod tests {
         std::fs::remove_file(log.path()).unwrap();
         std::os::unix::fs::symlink(dir.path().join("target"), log.path()).unwrap();
         assert!(log.open(0).is_err());
+        let target = dir.path().join("other");
+        std::fs::write(&target, vec![b'x'; 10_000]).unwrap();
+        std::fs::remove_file(log.path()).unwrap();
+        std::os::unix::fs::symlink(&target, log.path()).unwrap();
+        let _ = log.bound(1);
+        assert_eq!(std::fs::read(&target).unwrap(), vec![b'x'; 10_000]);
         assert!(!dir.path().join("target").exists());
     }
 

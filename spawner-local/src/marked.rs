@@ -115,7 +115,7 @@ impl MarkedRun {
         }
         let mut tree = self.tree()?;
         tree.look().await.map_err(cannot_look)?;
-        Ok(match tree.len() {
+        Ok(match tree.left().map_err(cannot_look)? {
             0 => PollStatus::Exited(ExitStatus::Unknown),
             _ => PollStatus::Running,
         })
@@ -138,8 +138,8 @@ impl MarkedRun {
         if mode == StopMode::Graceful {
             tree.terminate(term).await.map_err(cannot_look)?;
         }
-        tree.kill(KILLED_WITHIN).await.map_err(cannot_look)?;
-        if tree.len() == 0 {
+        let left = tree.kill(KILLED_WITHIN).await.map_err(cannot_look)?;
+        if left == 0 {
             return Ok(());
         }
         let message = "Processes of the server are still there although they were killed.";

@@ -22,7 +22,7 @@ use crate::sys;
 
 /// How long a process that ended may wait for its parent to take its exit status, before we do
 /// without.
-const REAPED_WITHIN: Duration = Duration::from_millis(200);
+const REAPED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Which process of which boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

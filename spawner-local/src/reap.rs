@@ -24,6 +24,7 @@ use spawner_core::{
 };
 
 use crate::account::RunAs;
+use crate::cgroup::Place;
 use crate::listener::{self, Owner};
 use crate::process::{Identity, Stat, boot_id, real_uid};
 use crate::run::Saved;
@@ -36,6 +37,8 @@ pub(crate) const SERVER_MARKER: &str = "HUBD_SERVER";
 /// How many runs of one system account are believed at once. More is no accident, and each costs
 /// the hub time.
 const RUNS_OF_AN_ACCOUNT: usize = 64;
+/// How often a run is looked for of which only its group is seen.
+const LOOKS: usize = 100;
 
 /// What the environment of a process says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,13 +63,14 @@ pub(crate) fn search(
     known: &HashSet<LaunchId>,
     run_as: &RunAs,
     sockets: Option<&Sockets>,
+    place: &Place,
 ) -> io::Result<Vec<Found>> {
     // One that has no name of its own cannot tell its runs from another's.
     if instance.is_empty() {
         return Ok(Vec::new());
     }
     let mut runs: BTreeMap<(u32, LaunchId), Vec<Marked>> = BTreeMap::new();
-    for process in marked(instance)? {
+    for process in all_marked(instance, known, place)? {
         if !known.contains(&process.marks.launch) {
             let run = (process.uid, process.marks.launch.clone());
             runs.entry(run).or_default().push(process);
@@ -91,7 +95,7 @@ pub(crate) fn search(
         }
         found.push(Found {
             server: root.marks.server.clone(),
-            state: state(root, launch.clone(), sockets)?,
+            state: state(root, launch.clone(), sockets, place)?,
             launch_id: launch,
         });
     }
@@ -99,6 +103,24 @@ pub(crate) fn search(
 }
 
 /// The processes of this host that carry the marks of `instance`.
+///
+/// A child that was let go a moment ago and does not run its program yet has no marks. It is in the
+/// group of its run, though, so it is looked again until it shows them.
+fn all_marked(instance: &str, known: &HashSet<LaunchId>, place: &Place) -> io::Result<Vec<Marked>> {
+    let mut found = marked(instance)?;
+    for _ in 0..LOOKS {
+        let shows = |launch: &LaunchId| found.iter().any(|one| one.marks.launch == *launch);
+        let mut runs = place.runs().into_iter();
+        if runs.all(|launch| known.contains(&launch) || shows(&launch)) {
+            break;
+        }
+        std::thread::yield_now();
+        found = marked(instance)?;
+    }
+    Ok(found)
+}
+
+/// The processes of this host that carry the marks of `instance` now.
 fn marked(instance: &str) -> io::Result<Vec<Marked>> {
     let myself = rustix::process::getpid().as_raw_nonzero().get();
     let mut found = Vec::new();
@@ -215,7 +237,15 @@ fn runs_as(run_as: &RunAs, user: &UserName, uid: u32) -> io::Result<bool> {
 }
 
 /// What a hub would have saved of the run.
-fn state(root: &Marked, launch: LaunchId, sockets: Option<&Sockets>) -> io::Result<SpawnerState> {
+fn state(
+    root: &Marked,
+    launch: LaunchId,
+    sockets: Option<&Sockets>,
+    place: &Place,
+) -> io::Result<SpawnerState> {
+    // The launch id is a claim, and the group of that name another run's if the process is not in it.
+    let group = place.existing(&launch);
+    let group = group.filter(|group| group.holds(root.stat.pid));
     let mut saved = Saved {
         identity: Identity {
             boot_id: boot_id()?,
@@ -227,6 +257,7 @@ fn state(root: &Marked, launch: LaunchId, sockets: Option<&Sockets>) -> io::Resu
         // Of the runs in its log nobody knows which is this one's beginning.
         log_from: 0,
         uid: Some(root.uid),
+        cgroup: group.map(|group| group.dir().to_owned()),
     };
     let claimed = root.marks.listen.as_ref().map(ListenOn::local_endpoint);
     saved.endpoint = claimed.filter(|endpoint| match endpoint {
@@ -247,6 +278,7 @@ mod tests {
     use std::os::unix::net::UnixListener;
 
     use super::*;
+    use crate::cgroup::Choice;
 
     fn environment(pairs: &[(&str, &str)]) -> Vec<u8> {
         let pairs = pairs.iter();
@@ -370,10 +402,11 @@ mod tests {
     fn what_is_found_can_be_loaded() {
         let dir = tempfile::tempdir().unwrap();
         let sockets = Sockets::new(dir.path().to_owned(), false).unwrap();
+        let place = Place::find(&Choice::Off, "test");
         let mut root = process(20, 1, 20, 4);
         let launch = LaunchId::random();
         let saved = |state: &SpawnerState| Saved::read(state).unwrap().unwrap();
-        let found = saved(&state(&root, launch.clone(), Some(&sockets)).unwrap());
+        let found = saved(&state(&root, launch.clone(), Some(&sockets), &place).unwrap());
         assert_eq!(found.endpoint, None);
         assert_eq!((found.identity.pid, found.uid), (20, Some(0)));
         let mine = sockets.path(&launch);
@@ -389,18 +422,18 @@ mod tests {
             ("/run/docker.sock".into(), false),
         ] {
             root.marks.listen = Some(ListenOn::Unix { path });
-            let found = saved(&state(&root, launch.clone(), Some(&sockets)).unwrap());
+            let found = saved(&state(&root, launch.clone(), Some(&sockets), &place).unwrap());
             assert_eq!(found.endpoint.is_some(), believed);
         }
         // A run with another's number does not get the other's socket.
         let path = sockets.path(&launch);
         root.uid += 1;
         root.marks.listen = Some(ListenOn::Unix { path });
-        let found = saved(&state(&root, launch.clone(), Some(&sockets)).unwrap());
+        let found = saved(&state(&root, launch.clone(), Some(&sockets), &place).unwrap());
         assert_eq!(found.endpoint, None);
         // Nobody has to listen at a port for it to be somebody else's.
         root.marks.listen = Some(ListenOn::Tcp { ip: None, port: 1 });
-        let found = saved(&state(&root, launch, Some(&sockets)).unwrap());
+        let found = saved(&state(&root, launch, Some(&sockets), &place).unwrap());
         assert_eq!(found.endpoint, None);
     }
 }

@@ -1,6 +1,8 @@
 //! One run of a server: what is saved of it, whether it is there, and how it is ended.
 
 use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
@@ -11,13 +13,14 @@ use spawner_core::{
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use crate::cgroup::Group;
 use crate::process::{Identity, Process};
 use crate::settings::Patience;
 use crate::socket;
 use crate::tree::Tree;
 
-/// The layout of [`Saved`].
-const VERSION: u32 = 1;
+/// The layout of [`Saved`]. The first one had no `cgroup`.
+const VERSION: u32 = 2;
 /// Linux gives out no larger pids (`PID_MAX_LIMIT`).
 const PID_MAX: i32 = 1 << 22;
 
@@ -35,12 +38,18 @@ pub(crate) struct Saved {
     /// The account that its processes run under. Missing in what older hubs saved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) uid: Option<u32>,
+    /// The directory of its control group, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cgroup: Option<PathBuf>,
 }
 
 /// A run, from the moment its process waits at the gate until it is cleared.
 #[derive(Debug)]
 pub(crate) struct Run {
     saved: Saved,
+    group: Option<Arc<Group>>,
+    /// Whether it was we who killed it.
+    killed: bool,
     /// Opened when it is first needed. `None` later on means that it was gone by then.
     process: Option<Process>,
     /// How it ended, once that is known: an answer that was given is not taken back.
@@ -83,21 +92,21 @@ impl Saved {
 
 impl Run {
     /// A run that was saved earlier. Looks at nothing yet.
-    pub(crate) fn adopt(saved: Saved) -> Self {
+    pub(crate) fn adopt(saved: Saved, group: Option<Arc<Group>>) -> Self {
         Self {
             saved,
+            group,
+            killed: false,
             process: None,
             ended: None,
         }
     }
 
     /// A run whose process is a child of ours and waits at the gate.
-    pub(crate) fn new(saved: Saved) -> io::Result<Self> {
-        Ok(Self {
-            process: saved.identity.open()?,
-            saved,
-            ended: None,
-        })
+    pub(crate) fn new(saved: Saved, group: Option<Arc<Group>>) -> io::Result<Self> {
+        let mut run = Self::adopt(saved, group);
+        run.process = run.saved.identity.open()?;
+        Ok(run)
     }
 
     pub(crate) fn saved(&self) -> &Saved {
@@ -114,11 +123,20 @@ impl Run {
         }
         let status = match &self.process {
             Some(process) if !process.is_over()? => return Ok(PollStatus::Running),
-            Some(process) => process.status().await,
+            Some(process) => self.reason(process.status().await),
             None => ExitStatus::Unknown,
         };
         self.ended = Some(status);
         Ok(PollStatus::Exited(status))
+    }
+
+    /// `status`, and whether it was for want of memory.
+    fn reason(&self, status: ExitStatus) -> ExitStatus {
+        let by_the_kernel = status == ExitStatus::Signal(libc::SIGKILL) && !self.killed;
+        match &self.group {
+            Some(group) if by_the_kernel && group.out_of_memory() => ExitStatus::OutOfMemory,
+            _ => status,
+        }
     }
 
     /// Returns when the server has ended. Cancel-safe.
@@ -152,7 +170,12 @@ impl Run {
             return self.remove_socket().await;
         }
         // Looked at before anything ends, as long as parents still tell their children.
-        let mut tree = Tree::new(&self.saved.identity, &self.saved.launch_id, self.saved.uid);
+        let mut tree = Tree::new(
+            &self.saved.identity,
+            &self.saved.launch_id,
+            self.saved.uid,
+            self.group.clone(),
+        );
         tree.look().await.map_err(cannot_tell)?;
         if mode == StopMode::Graceful {
             if let (PollStatus::Running, Some(server)) = (status, &self.process) {
@@ -164,12 +187,12 @@ impl Run {
             }
             tree.terminate(patience.term).await.map_err(cannot_tell)?;
         }
-        tree.kill(patience.kill).await.map_err(cannot_tell)?;
-        if tree.len() > 0 {
+        self.killed = true;
+        let left = tree.kill(patience.kill).await.map_err(cannot_tell)?;
+        if left > 0 {
             let message = format!(
-                "The server was stopped, but {} of its processes did not end. They may be waiting \
-                 for a disk or network share that does not answer.",
-                tree.len()
+                "The server was stopped, but {left} of its processes did not end. They may be \
+                 waiting for a disk or network share that does not answer."
             );
             return Err(SpawnError::new(SpawnErrorKind::StillAlive, message));
         }
@@ -227,13 +250,14 @@ mod tests {
             }),
             log_from: 7,
             uid: Some(1000),
+            cgroup: None,
         }
     }
 
     #[test]
     fn a_state_is_read_as_it_was_written() {
         let state = saved().state();
-        assert_eq!(state.version, 1);
+        assert_eq!(state.version, VERSION);
         assert_eq!(
             Saved::read(&state).unwrap().unwrap(),
             Saved {
@@ -272,10 +296,10 @@ mod tests {
             assert_eq!(Saved::read(&state).is_ok(), optional, "without {field}");
         }
         let mut newer = saved().state();
-        newer.version = 2;
+        newer.version = VERSION + 1;
         assert!(matches!(
             Saved::read(&newer),
-            Err(StateError::Newer { found: 2, .. })
+            Err(StateError::Newer { found: 3, .. })
         ));
     }
 }

@@ -1,10 +1,15 @@
 //! The backend's own table of the configuration file: `[spawner.local]`, `[spawner.simple]`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 use spawner_core::{BackendSetup, SetupError, SingleuserArgs, SpawnerConfig};
+
+use crate::cgroup::Choice;
+use crate::rlimits::Rlimit;
 
 /// A wait of more than a day is a slip of the pen.
 const LONGEST: f64 = 86_400.0;
@@ -19,6 +24,10 @@ struct Table {
     log_dir: Option<PathBuf>,
     log_max_bytes: u64,
     no_new_privileges: bool,
+    umask: Value,
+    rlimits: BTreeMap<String, Value>,
+    cgroup: PathBuf,
+    pids_limit: Option<u64>,
     allow_root: Option<bool>,
     home_dir_template: Option<String>,
     transport: Option<String>,
@@ -47,6 +56,10 @@ pub(crate) struct Settings {
     /// `0`: a log is never rotated.
     pub(crate) log_max_bytes: u64,
     pub(crate) no_new_privileges: bool,
+    pub(crate) umask: u32,
+    pub(crate) rlimits: Vec<Rlimit>,
+    pub(crate) cgroup: Choice,
+    pub(crate) pids_limit: Option<u64>,
     pub(crate) allow_root: bool,
     pub(crate) home_dir_template: String,
     pub(crate) transport: Transport,
@@ -70,6 +83,11 @@ impl Default for Table {
             log_dir: None,
             log_max_bytes: 16 << 20,
             no_new_privileges: true,
+            // What others may read is a user's decision, made with `chmod`.
+            umask: "077".into(),
+            rlimits: BTreeMap::new(),
+            cgroup: "auto".into(),
+            pids_limit: None,
             allow_root: None,
             home_dir_template: None,
             transport: None,
@@ -121,11 +139,43 @@ impl Settings {
             log_dir: table.log_dir,
             log_max_bytes: table.log_max_bytes,
             no_new_privileges: table.no_new_privileges,
+            umask: umask(&table.umask)?,
+            rlimits: Rlimit::read(&table.rlimits)?,
+            cgroup: choice(table.cgroup)?,
+            pids_limit: table.pids_limit,
             allow_root: table.allow_root.unwrap_or(false),
             home_dir_template,
             transport: transport(table.transport.as_deref(), &setup.config)?,
             socket_dir: table.socket_dir,
         })
+    }
+}
+
+/// Reads the digits as `umask` prints them. A number would be read as a decimal one, so it is text.
+fn umask(value: &Value) -> Result<u32, SetupError> {
+    let digits = value.as_str().unwrap_or_default();
+    let octal = (1..=4).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    let mask = u32::from_str_radix(digits, 8).ok();
+    mask.filter(|&mask| octal && mask <= 0o777).ok_or_else(|| {
+        let message =
+            format!("`umask` is up to three octal digits in quotes, as in \"022\", not {value}");
+        SetupError::key("umask", message)
+    })
+}
+
+fn choice(word: PathBuf) -> Result<Choice, SetupError> {
+    match word.to_str() {
+        Some("auto") => Ok(Choice::Auto),
+        Some("off") => Ok(Choice::Off),
+        _ if word.is_absolute() => Ok(Choice::At(word)),
+        _ => {
+            let message = format!(
+                "`cgroup` is \"auto\", \"off\" or the directory of a group, as in \
+                 \"/sys/fs/cgroup/hubd.slice\", not \"{}\"",
+                word.display()
+            );
+            Err(SetupError::key("cgroup", message))
+        }
     }
 }
 
@@ -205,8 +255,29 @@ mod tests {
     }
 
     #[test]
+    fn masks_are_octal_and_groups_are_words_or_paths() {
+        let table = json!({"umask": "0022", "cgroup": "/sys/fs/cgroup/x", "pids_limit": 9});
+        let settings = read(Kind::Local, table).unwrap();
+        assert_eq!((settings.umask, settings.pids_limit), (0o022, Some(9)));
+        assert_eq!(settings.cgroup, Choice::At("/sys/fs/cgroup/x".into()));
+        let settings = read(Kind::Local, json!({"cgroup": "off"})).unwrap();
+        assert_eq!((settings.umask, settings.cgroup), (0o077, Choice::Off));
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused_by_its_key() {
         for (kind, table, key) in [
+            (Kind::Local, json!({"umask": 22}), "umask"),
+            (Kind::Local, json!({"umask": "1777"}), "umask"),
+            (Kind::Local, json!({"umask": "+22"}), "umask"),
+            (Kind::Local, json!({"umask": "028"}), "umask"),
+            (Kind::Local, json!({"umask": ""}), "umask"),
+            (Kind::Local, json!({"cgroup": "on"}), "cgroup"),
+            (
+                Kind::Local,
+                json!({"rlimits": {"nofiles": 1}}),
+                "rlimits.nofiles",
+            ),
             (Kind::Local, json!({"kill_timeot": 1}), "kill_timeot"),
             (Kind::Local, json!({"kill_timeout": -1}), "kill_timeout"),
             (Kind::Local, json!({"kill_timeout": 1e9}), "kill_timeout"),

@@ -129,10 +129,10 @@ pub(crate) fn hold(socket: &Path, account: Option<u32>) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether `account` has a socket there. Blocks.
+/// Whether it is `account` that has its place, or after [`hold`] its socket, there. Blocks.
 pub(crate) fn is_of(socket: &Path, account: u32) -> bool {
-    let found = socket.symlink_metadata();
-    found.is_ok_and(|found| found.file_type().is_socket() && found.uid() == account)
+    let of_account = |path: &Path| path.symlink_metadata().is_ok_and(|it| it.uid() == account);
+    of_account(socket) || socket.parent().is_some_and(of_account)
 }
 
 /// Removes the place of a run that is over, with all that is in it. Blocks.

@@ -5,10 +5,12 @@ use std::fmt::Display;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use spawner_core::{SpawnError, SpawnErrorKind};
 
 use crate::account::Account;
+use crate::cgroup::{Entrance, Group};
 use crate::command::Command;
 use crate::gate::{self, StartError};
 use crate::log::Log;
@@ -20,6 +22,8 @@ use crate::sys::{Failed, Plan, Step};
 pub(crate) struct Prepared {
     pub(crate) plan: Plan,
     pub(crate) names: Names,
+    /// What the child enters.
+    pub(crate) group: Option<Arc<Group>>,
     /// Where the run will begin in the log.
     pub(crate) log_from: u64,
 }
@@ -39,6 +43,7 @@ impl Prepared {
         account: Account,
         home: PathBuf,
         log: &Log,
+        group: Option<Group>,
         settings: &Settings,
     ) -> Result<Self, SpawnError> {
         if !home.is_absolute() {
@@ -51,6 +56,13 @@ impl Prepared {
         let (output, log_from) = log
             .open(settings.log_max_bytes)
             .map_err(|source| not_usable(log.path(), source))?;
+        let group = group.map(Arc::new);
+        let entrance = match &group {
+            Some(group) => {
+                Some(Entrance::open(group).map_err(|source| not_usable(group.dir(), source))?)
+            }
+            None => None,
+        };
         let plan = Plan {
             program: c_path(&command.program)?,
             argv: command.argv,
@@ -59,6 +71,9 @@ impl Prepared {
             stdin: gate::no_input().map_err(|source| not_usable(Path::new("/dev/null"), source))?,
             output: gate::above_stdio(output.into())
                 .map_err(|source| not_usable(log.path(), source))?,
+            entrance,
+            rlimits: settings.rlimits.clone(),
+            umask: settings.umask,
             credentials: account.credentials,
             no_new_privileges: settings.no_new_privileges,
             close_range: true,
@@ -71,6 +86,7 @@ impl Prepared {
         Ok(Self {
             plan,
             names,
+            group,
             log_from,
         })
     }
@@ -135,8 +151,16 @@ impl Names {
             (Step::Directory, _) => other(&format_args!(
                 "{name} cannot enter the home directory {home}"
             )),
-            (Step::Groups | Step::Group | Step::User, _) => other(&format_args!(
-                "The server was not started, because its process could not become {name}"
+            (Step::Groups, _) => other(&format_args!(
+                "The server was not started, because its process could not take on the groups of \
+                 {name} (setgroups)"
+            )),
+            (Step::Group, _) => other(&format_args!(
+                "The server was not started, because its process could not take on the main group \
+                 of {name} (setresgid)"
+            )),
+            (Step::User, _) => other(&format_args!(
+                "The server was not started, because its process could not become {name} (setresuid)"
             )),
             (Step::ReadBack, _) => (
                 Other,
@@ -147,6 +171,14 @@ impl Names {
             ),
             (Step::Privileges, _) => other(
                 &"The server was not started, because it could not be kept from gaining rights",
+            ),
+            (Step::ControlGroup, _) => other(
+                &"The server was not started, because its process could not enter its control \
+                  group. Without limits, `cgroup = \"off\"` does without one",
+            ),
+            (Step::ResourceLimits, _) => other(
+                &"The server was not started, because its resource limits (`rlimits`) could not be \
+                  set",
             ),
             (Step::Stdio | Step::Descriptors | Step::Session | Step::Parent | Step::Gate, _) => {
                 other(&format_args!(

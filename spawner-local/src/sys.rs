@@ -6,7 +6,8 @@
 //! [`Plan`]; every step that fails is reported as its number and `errno`, and ends the child.
 //!
 //! ```text
-//!  signals -> stdio -> descriptors -> session -> [ gate ] -> ids -> privileges -> directory -> exec
+//!  signals -> control group -> stdio -> descriptors -> session -> [ gate ] -> resource limits
+//!          -> groups -> group -> user -> read back -> privileges -> directory -> exec
 //! ```
 
 #![allow(
@@ -21,12 +22,14 @@ use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 
-use libc::{c_char, c_int, c_ulong, gid_t, pid_t};
+use libc::{c_char, c_int, c_ulong, gid_t, mode_t, pid_t};
 use rustix::process::{Pid, Resource, getrlimit};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::account::Credentials;
+use crate::cgroup::Entrance;
+use crate::rlimits::Rlimit;
 
 /// What a child becomes. Descriptors are 3 or higher, so that putting them in the places of stdin
 /// and stdout overwrites none of them.
@@ -41,6 +44,9 @@ pub(crate) struct Plan {
     pub(crate) stdin: OwnedFd,
     /// Becomes stdout and stderr.
     pub(crate) output: OwnedFd,
+    pub(crate) entrance: Option<Entrance>,
+    pub(crate) rlimits: Vec<Rlimit>,
+    pub(crate) umask: mode_t,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) no_new_privileges: bool,
     /// Whether `close_range` may be tried; kernels before 5.9 and some sandboxes lack it.
@@ -51,11 +57,13 @@ pub(crate) struct Plan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Step {
+    ControlGroup,
     Stdio,
     Descriptors,
     Session,
     Parent,
     Gate,
+    ResourceLimits,
     Groups,
     Group,
     User,
@@ -67,12 +75,14 @@ pub(crate) enum Step {
 
 impl Step {
     /// All of them, each at its number.
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
+        Self::ControlGroup,
         Self::Stdio,
         Self::Descriptors,
         Self::Session,
         Self::Parent,
         Self::Gate,
+        Self::ResourceLimits,
         Self::Groups,
         Self::Group,
         Self::User,
@@ -195,15 +205,23 @@ impl Child<'_> {
         // SAFETY: as above.
         unsafe {
             reset_signals();
+            self.enter_group()?;
             self.place_descriptors()?;
             check(Step::Session, libc::setsid())?;
             self.wait_at_gate()?;
-            libc::umask(0o077);
+            libc::umask(self.plan.umask);
+            self.limit_resources()?;
             if let Some(ids) = &self.plan.credentials {
                 become_user(ids, self.groups_found)?;
             }
             if self.plan.no_new_privileges {
                 check(Step::Privileges, set(libc::PR_SET_NO_NEW_PRIVS, 1))?;
+                if set(libc::PR_GET_NO_NEW_PRIVS, 0) != 1 {
+                    return Err(Failed {
+                        step: Step::Privileges,
+                        errno: libc::EPERM,
+                    });
+                }
             }
             check(Step::Directory, libc::chdir(self.plan.directory.as_ptr()))?;
             libc::execve(
@@ -213,6 +231,50 @@ impl Child<'_> {
             );
             Err(failed(Step::Exec))
         }
+    }
+
+    /// Enters the run's control group, with the rights of the hub. It comes first, because the
+    /// descriptor is closed with all others.
+    unsafe fn enter_group(&self) -> Done {
+        let Some(entrance) = &self.plan.entrance else {
+            return Ok(());
+        };
+        // SAFETY: as above.
+        unsafe {
+            // It means whoever writes it.
+            let written = libc::write(entrance.as_raw_fd(), c"0".as_ptr().cast(), 1);
+            if written == 1 {
+                return Ok(());
+            }
+            Err(failed(Step::ControlGroup))
+        }
+    }
+
+    /// Sets the limits of this process, while it may still raise them.
+    unsafe fn limit_resources(&self) -> Done {
+        for limit in &self.plan.rlimits {
+            let wanted = limit.value();
+            let mut found = MaybeUninit::<libc::rlimit>::uninit();
+            // SAFETY: as above; both point to locals, and the second call initialises the other.
+            let found = unsafe {
+                check(
+                    Step::ResourceLimits,
+                    libc::setrlimit(limit.resource(), &raw const wanted),
+                )?;
+                check(
+                    Step::ResourceLimits,
+                    libc::getrlimit(limit.resource(), found.as_mut_ptr()),
+                )?;
+                found.assume_init()
+            };
+            if (found.rlim_cur, found.rlim_max) != (wanted.rlim_cur, wanted.rlim_max) {
+                return Err(Failed {
+                    step: Step::ResourceLimits,
+                    errno: libc::EPERM,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Stdin from nowhere, stdout and stderr to the log, and nothing else of the hub's but the two

@@ -4,6 +4,7 @@
 //! process of this host belongs to a server if any of this is so:
 //!
 //! - it is the server, or was found to belong to it before and still lives;
+//! - it is in the control group of this run;
 //! - its environment carries the marker of this run, and it runs under the account of the server:
 //!   an environment proves nothing alone;
 //! - its parent belongs to it, or the leader of its session.
@@ -11,11 +12,14 @@
 //! The number of a parent or a leader proves something only while that process is still there (a
 //! zombie will do), so it is read before that is looked at, see [`is_related`].
 //!
-//! Processes whose environment we may not read are told by the other three. None of it finds one
-//! that left its session, its parent and its environment behind before anybody looked.
+//! Processes whose environment we may not read are told by the others. On a host without control
+//! groups, none of it finds one that left its session, its parent and its environment behind before
+//! anybody looked. A group has no such gap, and what is in it is killed as a whole; the walk then
+//! finds what was moved out of it, as `systemd-run --user` does.
 
 use std::collections::HashSet;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -23,6 +27,7 @@ use spawner_core::{LaunchId, launch_marker};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::cgroup::Group;
 use crate::process::{Identity, Key, Process, Stat, real_uid};
 
 /// How long those that were told to end are waited for, before it is looked who came after them: a
@@ -30,6 +35,8 @@ use crate::process::{Identity, Key, Process, Stat, real_uid};
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// How long those that were stopped have to stand still. One that waits for a disk may take longer.
 const STAND_STILL: Duration = Duration::from_millis(200);
+/// How often a group is looked at that holds nobody who is to be seen.
+const LOOK_AT_GROUP: Duration = Duration::from_millis(5);
 
 /// The processes of one server.
 #[derive(Debug)]
@@ -37,17 +44,24 @@ pub(crate) struct Tree {
     root: Key,
     launch: LaunchId,
     account: Option<u32>,
+    group: Option<Arc<Group>>,
     members: Vec<Process>,
 }
 
 impl Tree {
-    /// The tree of the server `root` in its run `launch`, under `account` if that is known. Nothing
-    /// is looked at yet.
-    pub(crate) fn new(root: &Identity, launch: &LaunchId, account: Option<u32>) -> Self {
+    /// The tree of the server `root` in its run `launch`, under `account` if that is known, in
+    /// `group` if it has one. Nothing is looked at yet.
+    pub(crate) fn new(
+        root: &Identity,
+        launch: &LaunchId,
+        account: Option<u32>,
+        group: Option<Arc<Group>>,
+    ) -> Self {
         Self {
             account,
             root: (root.pid, root.start_time),
             launch: launch.clone(),
+            group,
             members: Vec::new(),
         }
     }
@@ -61,6 +75,7 @@ impl Tree {
             // No process has the number 0.
             root: server.unwrap_or_default(),
             launch: launch.clone(),
+            group: None,
             members: Vec::new(),
         }
     }
@@ -69,10 +84,11 @@ impl Tree {
     /// are held.
     pub(crate) async fn look(&mut self) -> io::Result<()> {
         let (root, launch, account) = (self.root, self.launch.clone(), self.account);
+        let group = self.group.clone();
         let known: HashSet<Key> = self.members.iter().map(Process::key).collect();
         let found = {
             let known = known.clone();
-            spawn_blocking(move || search(root, &launch, account, &known))
+            spawn_blocking(move || search(root, &launch, account, group.as_deref(), &known))
                 .await
                 .map_err(io::Error::other)??
         };
@@ -92,9 +108,12 @@ impl Tree {
         Ok(())
     }
 
-    /// How many were there at the last look.
-    pub(crate) fn len(&self) -> usize {
-        self.members.len()
+    /// How many were there at the last look. A group that is not empty counts as one at least:
+    /// somebody may be in it who is not to be seen from here.
+    pub(crate) fn left(&self) -> io::Result<usize> {
+        let populated = self.group.as_ref().map(|group| group.is_populated());
+        let unseen = populated.transpose()?.unwrap_or(false);
+        Ok(self.members.len().max(unseen.into()))
     }
 
     /// Asks all to end, also those that appear meanwhile, until none is left or `patience` is over.
@@ -112,19 +131,30 @@ impl Tree {
         }
     }
 
-    /// Ends all, until none is left or `patience` is over.
+    /// Ends all, until none is left or `patience` is over, and says how many are left.
     ///
-    /// They are stopped before they are killed, because one that is killed while it forks leaves a
+    /// Those outside of the group are stopped before they are killed, because one that is killed while it forks leaves a
     /// child that nothing leads to any more.
-    pub(crate) async fn kill(&mut self, patience: Duration) -> io::Result<()> {
+    pub(crate) async fn kill(&mut self, patience: Duration) -> io::Result<usize> {
         let deadline = Instant::now() + patience;
         loop {
+            if let Some(group) = &self.group
+                && let Err(error) = group.kill()
+            {
+                // One by one will do, and what is left is seen.
+                tracing::warn!(group = %group.dir().display(), %error, "cannot kill a group");
+            }
             self.freeze().await?;
             self.signal_new(Signal::KILL, &mut HashSet::new());
-            if self.members.is_empty() || Instant::now() >= deadline {
-                return Ok(());
+            let left = self.left()?;
+            if left == 0 || Instant::now() >= deadline {
+                return Ok(left);
             }
             self.wait(deadline).await;
+            if self.members.is_empty() {
+                // The group is not quite empty yet, and tells nobody when it is.
+                sleep(LOOK_AT_GROUP).await;
+            }
         }
     }
 
@@ -188,7 +218,7 @@ pub(crate) fn members(
     launch: &LaunchId,
     account: Option<u32>,
 ) -> io::Result<HashSet<Key>> {
-    search(root, launch, account, &HashSet::new())
+    search(root, launch, account, None, &HashSet::new())
 }
 
 /// The members of a tree among the processes of this host.
@@ -196,8 +226,12 @@ fn search(
     root: Key,
     launch: &LaunchId,
     account: Option<u32>,
+    group: Option<&Group>,
     known: &HashSet<Key>,
 ) -> io::Result<HashSet<Key>> {
+    let listed = group.map(Group::members).transpose()?.unwrap_or_default();
+    // The number may have been given away since the list was read.
+    let grouped = |pid| listed.contains(&pid) && group.is_some_and(|group| group.holds(pid));
     let myself = rustix::process::getpid().as_raw_nonzero().get();
     let (mut members, mut others) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir("/proc")? {
@@ -212,7 +246,11 @@ fn search(
         if stat.start_time < root.1 || pid == myself {
             continue;
         }
-        if stat.key() == root || known.contains(&stat.key()) || carries(pid, launch, account) {
+        if stat.key() == root
+            || grouped(pid)
+            || known.contains(&stat.key())
+            || carries(pid, launch, account)
+        {
             members.push(stat);
         } else {
             others.push(stat);

@@ -3,7 +3,7 @@
 mod common;
 
 use std::io::BufRead;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use common::{Place, launch_as, lives, pid, script, within};
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ async fn another_instance_takes_over() {
     let endpoint = within(first.start(script(&text))).await;
     ready.read().await;
     let state = first.get_state();
-    assert_eq!(state.version, 1);
+    assert_eq!(state.version, 2);
 
     let mut second = place.spawner();
     second.load_state(&state).unwrap();
@@ -84,6 +84,8 @@ async fn a_stranger_with_our_number_is_left_alone() {
         let mut state = stranger.get_state();
         let launch = LaunchId::random().to_string();
         state.data.insert("launch_id".into(), launch.into());
+        // Its name would give it away at once.
+        state.data.insert("cgroup".into(), Value::Null);
         state.data.insert(field.into(), value);
         state
     };
@@ -174,4 +176,91 @@ async fn a_server_outlives_the_hub() {
     assert_eq!(spawner.poll().await.unwrap(), PollStatus::Exited(status));
     within(spawner.stop(StopMode::Graceful)).await.unwrap();
     std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// A saved server that is the child of somebody else: of a shell that first starts it by `script`,
+/// where `$1` is a pipe that takes its number.
+async fn somebody_elses(place: &Place, script: &str) -> (Child, SpawnerState) {
+    let told = place.fifo("told");
+    let mut parent = Command::new("sh");
+    parent.args(["-c", script, "sh"]).arg(told.path());
+    let parent = parent.spawn().unwrap();
+    let pid: i32 = told.read().await.parse().unwrap();
+    // A state to put it in.
+    let mut model = place.spawner();
+    let sleep = launch_as("tee", &["sleep", "1000"]);
+    within(model.start(sleep)).await.unwrap();
+    let mut state = model.get_state();
+    within(model.stop(StopMode::Now)).await.unwrap();
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let started = stat.rsplit(')').next().unwrap().split_whitespace().nth(19);
+    let started: u64 = started.unwrap().parse().unwrap();
+    state.data.insert("pid".into(), pid.into());
+    state.data.insert("start_time".into(), started.into());
+    (parent, state)
+}
+
+/// Whether this kernel tells how a process ended that somebody else has buried (Linux 6.15).
+fn kernel_tells() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release
+        .split(['.', '-'])
+        .map_while(|number| number.parse().ok());
+    (numbers.next(), numbers.next()) >= (Some(6), Some(15))
+}
+
+#[tokio::test]
+async fn how_somebody_elses_child_ended_is_told_where_the_kernel_does() {
+    for (signal, told) in [
+        ("USR1", ExitStatus::Code(7)),
+        ("TERM", ExitStatus::Signal(libc::SIGTERM)),
+        ("KILL", ExitStatus::Signal(libc::SIGKILL)),
+    ] {
+        let place = Place::simple();
+        let server = "trap 'exit 7' USR1; echo $$ > \"$1\"; while :; do sleep 0.01; done";
+        // The shell waits for it, and so buries it.
+        let text = format!("sh -c '{}' sh \"$1\" & wait", server.replace('\'', "'\\''"));
+        let (mut parent, state) = somebody_elses(&place, &text).await;
+        let mut spawner = place.spawner();
+        spawner.load_state(&state).unwrap();
+        assert_eq!(spawner.poll().await.unwrap(), PollStatus::Running);
+        Command::new("kill")
+            .args([&format!("-{signal}"), &pid(&spawner).to_string()])
+            .status()
+            .unwrap();
+        let status = within(spawner.exited()).await;
+        let expected = if kernel_tells() {
+            told
+        } else {
+            ExitStatus::Unknown
+        };
+        assert_eq!(status, expected, "SIG{signal}");
+        // Whoever looks when it is long gone cannot know.
+        let mut late = place.spawner();
+        late.load_state(&state).unwrap();
+        parent.wait().unwrap();
+        assert_eq!(late.poll().await.unwrap(), GONE);
+    }
+}
+
+#[tokio::test]
+async fn one_that_is_not_buried_has_ended_in_a_way_unknown() {
+    let place = Place::simple();
+    // What the shell becomes does not know that it has a child.
+    let text = "sleep 1000 & echo $! > \"$1\"; exec sleep 1000";
+    let (mut parent, state) = somebody_elses(&place, text).await;
+    let mut spawner = place.spawner();
+    spawner.load_state(&state).unwrap();
+    assert_eq!(spawner.poll().await.unwrap(), PollStatus::Running);
+    Command::new("kill")
+        .args(["-KILL", &pid(&spawner).to_string()])
+        .status()
+        .unwrap();
+    assert_eq!(within(spawner.exited()).await, ExitStatus::Unknown);
+    assert_eq!(spawner.poll().await.unwrap(), GONE);
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid(&spawner))).unwrap();
+    assert!(stat.contains(") Z "), "{stat}");
+    within(spawner.stop(StopMode::Graceful)).await.unwrap();
+    parent.kill().unwrap();
+    parent.wait().unwrap();
 }

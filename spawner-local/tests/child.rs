@@ -2,10 +2,9 @@
 
 mod common;
 
-use std::io::Write;
 use std::os::fd::AsFd;
 
-use common::{Place, context, launch_as, script, within, words};
+use common::{Place, context, is_root, launch_as, script, within, words};
 use serde_json::json;
 use spawner_core::{
     BackendSetup, Env, ExitStatus, LAUNCH_MARKER, Launch, SpawnErrorKind, Spawner, SpawnerConfig,
@@ -49,6 +48,7 @@ async fn the_environment_is_the_one_given() {
     let mut found: Vec<&str> = printed.split_terminator('\0').collect();
     found.sort_unstable();
     let home = format!("HOME={}/state/homes/tee", place.dir.path().display());
+    let instance = format!("HUBD_INSTANCE={}", place.dir.path().display());
     let mut expected = vec![
         "PATH=/usr/bin:/bin",
         "ODD=a=b \"c\" $HOME \\ \n %d é",
@@ -57,7 +57,7 @@ async fn the_environment_is_the_one_given() {
         "USER=tee",
         &home,
         &marker,
-        "HUBD_INSTANCE=test",
+        &instance,
         "HUBD_SERVER=tee",
     ];
     expected.sort_unstable();
@@ -186,20 +186,6 @@ async fn a_launch_without_an_address_is_refused() {
     assert!(within(place.spawner().start(launch)).await.is_err());
 }
 
-/// Whether the tests that change accounts can run; says so if not.
-fn is_root(test: &str) -> bool {
-    let root = nix::unistd::geteuid().is_root();
-    if !root {
-        skipped(&format!("{test} takes root"));
-    }
-    root
-}
-
-/// On the real standard error, which the test harness does not keep to itself.
-fn skipped(why: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
-}
-
 #[tokio::test]
 async fn a_server_has_the_rights_of_its_user_and_no_others() {
     if !is_root("a_server_has_the_rights_of_its_user_and_no_others") {
@@ -260,6 +246,122 @@ async fn a_server_of_another_account_is_stopped_with_all_it_started() {
 }
 
 #[tokio::test]
+async fn masks_and_resource_limits_are_as_configured() {
+    let settings = json!({"umask": "027", "rlimits": {"nofile": [100, 200], "core": 0}});
+    let place = Place::with(&LocalFactory::simple, settings);
+    let text = "umask; ulimit -Sn; ulimit -Hn; ulimit -Sc; ulimit -Hc";
+    let shown = lines(&place, script(text)).await;
+    assert_eq!(shown, ["0027", "100", "200", "0", "0"]);
+}
+
+#[tokio::test]
+async fn a_server_of_another_account_is_what_the_kernel_says_it_is() {
+    if !is_root("a_server_of_another_account_is_what_the_kernel_says_it_is") {
+        return;
+    }
+    let place = Place::local(json!({}));
+    let leak = rustix::io::dup(std::io::stderr()).unwrap();
+    assert!(rustix::io::fcntl_getfd(leak.as_fd()).unwrap().is_empty());
+    let mut spawner = place.factory.spawner(&common::server("daemon"));
+    let mut launch = launch_as("daemon", &["sleep", "1000"]);
+    launch.env.set("HOME", "/");
+    within(spawner.start(launch)).await.unwrap();
+    let (pid, state) = (common::pid(&spawner), spawner.get_state());
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let daemon = nix::unistd::User::from_name("daemon").unwrap().unwrap();
+    let (uid, gid) = (daemon.uid, daemon.gid);
+    let none = "0000000000000000";
+    for (name, value) in [
+        ("Uid", format!("{uid} {uid} {uid} {uid}")),
+        ("Gid", format!("{gid} {gid} {gid} {gid}")),
+        ("Groups", gid.to_string()),
+        ("Umask", "0077".into()),
+        ("NoNewPrivs", "1".into()),
+        ("SigBlk", none.into()),
+        ("SigIgn", none.into()),
+        ("CapPrm", none.into()),
+        ("CapEff", none.into()),
+        ("CapAmb", none.into()),
+    ] {
+        let mut fields = status.lines().filter_map(|line| line.split_once(':'));
+        let found = fields.find(|&(field, _)| field == name).unwrap().1;
+        let found: Vec<_> = found.split_ascii_whitespace().collect();
+        assert_eq!(found.join(" "), value, "{name}");
+    }
+    // What the program opened for itself is closed again by now, or is above these: nothing that
+    // leads to a file of the hub's.
+    let log = place.dir.path().join("state/logs/daemon.log");
+    for entry in std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap() {
+        let path = entry.unwrap().path();
+        let Ok(target) = path.read_link() else {
+            continue;
+        };
+        let number = path.file_name().unwrap().to_str().unwrap().to_owned();
+        match number.as_str() {
+            "0" => assert_eq!(target.to_str(), Some("/dev/null")),
+            "1" | "2" => assert_eq!(target, log),
+            _ => assert!(
+                target.starts_with("/lib") || target.starts_with("/usr"),
+                "{target:?}"
+            ),
+        }
+    }
+    // A group it was not put into by the user, and cannot leave.
+    if let Some(group) = state.data.get("cgroup").and_then(|dir| dir.as_str()) {
+        use std::os::unix::fs::MetadataExt;
+        let procs = std::path::Path::new(group).join("cgroup.procs");
+        assert_eq!(procs.metadata().unwrap().uid(), 0);
+    }
+    within(spawner.stop(StopMode::Now)).await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_done_in_a_home_with_the_rights_of_the_hub() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+    if !is_root("nothing_is_done_in_a_home_with_the_rights_of_the_hub") {
+        return;
+    }
+    let place = Place::local(json!({}));
+    let daemon = nix::unistd::User::from_name("daemon").unwrap().unwrap();
+    let theirs = |path: &std::path::Path| chown(path, Some(daemon.uid.as_raw()), None).unwrap();
+    let root = place.dir.path();
+    std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o711)).unwrap();
+    // Private to root, and where the traps lead.
+    let secret = root.join("secret");
+    std::fs::create_dir(&secret).unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let home = root.join("home");
+    std::fs::create_dir(&home).unwrap();
+    theirs(&home);
+    for name in [".local", ".jupyter", "logs", "state", "daemon.log", ".hubd"] {
+        symlink(&secret, home.join(name)).unwrap();
+    }
+    let launch = |home: &std::path::Path| {
+        let mut launch = launch_as("daemon", &["sh", "-c", "echo hello; : > made"]);
+        launch.env.set("HOME", home.to_str().unwrap());
+        launch
+    };
+    let mut spawner = place.factory.spawner(&common::server("daemon"));
+    within(spawner.start(launch(&home))).await.unwrap();
+    assert_eq!(within(spawner.exited()).await, ExitStatus::Code(0));
+    assert_eq!(spawner.log_tail(9).await, ["hello"]);
+    within(spawner.stop(StopMode::Graceful)).await.unwrap();
+    assert_eq!(std::fs::read_dir(&secret).unwrap().count(), 0);
+    for entry in std::fs::read_dir(&home).unwrap() {
+        let entry = entry.unwrap();
+        let metadata = entry.metadata().unwrap();
+        let by_the_test = metadata.is_symlink();
+        assert!(by_the_test || metadata.uid() == daemon.uid.as_raw());
+    }
+    // A home that leads elsewhere is entered as the user, who may not.
+    let link = root.join("link");
+    symlink(&secret, &link).unwrap();
+    let error = within(spawner.start(launch(&link))).await.unwrap_err();
+    assert!(error.to_string().contains("cannot enter"), "{error}");
+    assert_eq!(std::fs::read_dir(&secret).unwrap().count(), 0);
+}
+
+#[tokio::test]
 async fn accounts_that_cannot_have_a_server_are_refused() {
     let place = Place::local(json!({}));
     for user in ["root", "no-such-account-here"] {
@@ -291,7 +393,7 @@ async fn a_user_without_a_home_is_told() {
     }
     let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
     if nobody.dir.exists() {
-        skipped("the account nobody has a home here");
+        common::skipped("the account nobody has a home here");
         return;
     }
     let place = Place::local(json!({}));

@@ -17,20 +17,21 @@ use tempfile::TempDir;
 /// Names the place of a check in the environment of its servers.
 const PLACE: &str = "CONFORMANCE_PLACE";
 
+/// Makes the factory of a kind.
+type Build = fn(BackendSetup) -> Result<LocalFactory, SetupError>;
+
 /// A folder, and a factory that keeps everything in it.
 struct Place {
     dir: TempDir,
+    build: Build,
+    setup: BackendSetup,
     factory: LocalFactory,
     /// Where the servers' sockets are, if not below `dir`, which other accounts cannot enter.
     sockets: Option<TempDir>,
 }
 
 impl Place {
-    fn new(
-        build: fn(BackendSetup) -> Result<LocalFactory, SetupError>,
-        environment: &[(&str, &str)],
-        settings: Value,
-    ) -> Self {
+    fn new(build: Build, environment: &[(&str, &str)], settings: Value) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut config = SpawnerConfig::default();
         let place = (PLACE, dir.path().to_str().unwrap());
@@ -44,18 +45,26 @@ impl Place {
         for name in ["interrupt_timeout", "term_timeout"] {
             settings.insert(name.into(), json!(0.02));
         }
-        let factory = build(BackendSetup {
+        let setup = BackendSetup {
             config,
             settings,
             state_dir: dir.path().join("state"),
             // Checks run side by side, and each is a hub of its own.
             instance: dir.path().display().to_string(),
-        });
+        };
         Self {
             dir,
-            factory: factory.unwrap(),
+            factory: build(setup.clone()).unwrap(),
+            build,
+            setup,
             sockets: None,
         }
+    }
+
+    fn factory_from(&self, change: &dyn Fn(&mut BackendSetup)) -> Option<Arc<dyn SpawnerFactory>> {
+        let mut setup = self.setup.clone();
+        change(&mut setup);
+        Some(Arc::new((self.build)(setup).unwrap()))
     }
 
     fn census(&self, server: &ServerId) -> Vec<String> {
@@ -76,8 +85,16 @@ impl Backend for Simple {
         Arc::new(self.0.factory.clone())
     }
 
+    fn factory_from(&self, change: &dyn Fn(&mut BackendSetup)) -> Option<Arc<dyn SpawnerFactory>> {
+        self.0.factory_from(change)
+    }
+
     async fn census(&self, server: &ServerId) -> Vec<String> {
         self.0.census(server)
+    }
+
+    fn knows_listeners(&self) -> bool {
+        true
     }
 }
 
@@ -97,8 +114,16 @@ impl Backend for Local {
         Arc::new(self.0.factory.clone())
     }
 
+    fn factory_from(&self, change: &dyn Fn(&mut BackendSetup)) -> Option<Arc<dyn SpawnerFactory>> {
+        self.0.factory_from(change)
+    }
+
     async fn census(&self, server: &ServerId) -> Vec<String> {
         self.0.census(server)
+    }
+
+    fn knows_listeners(&self) -> bool {
+        true
     }
 
     fn users(&self) -> Vec<UserName> {
@@ -159,13 +184,24 @@ impl Backend for LocalUnix {
         self.0.factory()
     }
 
+    fn factory_from(&self, change: &dyn Fn(&mut BackendSetup)) -> Option<Arc<dyn SpawnerFactory>> {
+        self.0.factory_from(change)
+    }
+
+    fn knows_listeners(&self) -> bool {
+        true
+    }
+
     async fn census(&self, server: &ServerId) -> Vec<String> {
         let mut left = self.0.census(server).await;
-        // A run that is over leaves no place for its socket.
+        // A run that is over leaves no socket. Its empty place may be left by a hub that ended while it
+        // was made, and whose books got lost as well.
         let sockets = self.0.0.sockets.as_ref().unwrap().path();
         for place in std::fs::read_dir(sockets).unwrap().flatten() {
             let launch = place.file_name().into_string().unwrap();
-            if !somebody_carries(&format!("{LAUNCH_MARKER}={launch}")) {
+            let empty =
+                std::fs::read_dir(place.path()).is_ok_and(|mut place| place.next().is_none());
+            if !empty && !somebody_carries(&format!("{LAUNCH_MARKER}={launch}")) {
                 left.push(place.path().display().to_string());
             }
         }

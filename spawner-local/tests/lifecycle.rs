@@ -87,7 +87,9 @@ async fn a_server_that_never_ran_never_exits() {
 
 #[tokio::test]
 async fn a_deaf_server_is_asked_three_times() {
-    let place = Place::simple();
+    // Long enough for a shell on a busy machine to say what it heard.
+    let patient = json!({"interrupt_timeout": 3, "term_timeout": 3});
+    let place = Place::with(&LocalFactory::simple, patient);
     let heard = place.fifo("heard");
     let mut spawner = place.spawner();
     let deaf = format!(
@@ -240,4 +242,34 @@ async fn many_start_at_once() {
     while let Some(done) = within(tasks.join_next()).await {
         done.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_server_that_prints_for_days_does_not_fill_the_disk() {
+    use std::os::unix::fs::MetadataExt;
+    const BOUND: u64 = 64 << 10;
+    let place = Place::with(&LocalFactory::simple, json!({"log_max_bytes": BOUND}));
+    let (printed, go_on) = (place.fifo("printed"), place.fifo("go_on"));
+    let text = format!(
+        "n=0; while :; do seq -f 'line %.0f' $n $((n + 99999)); n=$((n + 100000)); \
+         echo $n > {}; read x < {}; done",
+        printed.path().display(),
+        go_on.path().display()
+    );
+    let mut spawner = place.spawner();
+    within(spawner.start(script(&text))).await.unwrap();
+    for _ in 0..3 {
+        let lines: u64 = printed.read().await.parse().unwrap();
+        let taken = || place.log().metadata().unwrap().blocks() * 512;
+        assert!(taken() > BOUND);
+        assert_eq!(spawner.poll().await.unwrap(), PollStatus::Running);
+        assert!(taken() <= 2 * BOUND, "{} bytes", taken());
+        // It is the same file, whose end is what was printed last.
+        assert_eq!(
+            spawner.log_tail(2).await,
+            [lines - 2, lines - 1].map(|n| format!("line {n}"))
+        );
+        go_on.write().await;
+    }
+    within(spawner.stop(StopMode::Now)).await.unwrap();
 }

@@ -1,4 +1,5 @@
-//! A stop ends all that a server started, however it hides.
+//! A stop ends all that a server started, however it hides: without control groups, which are tested
+//! in `cgroup.rs`.
 
 mod common;
 
@@ -6,6 +7,11 @@ use common::{Place, lives, script, within};
 use serde_json::json;
 use spawner_core::{ExitStatus, PollStatus, Spawner, StopMode};
 use spawner_local::LocalFactory;
+
+/// A place whose servers have to be searched for.
+fn walked() -> Place {
+    Place::with(&LocalFactory::simple, json!({"cgroup": "off"}))
+}
 
 /// Starts a server that starts a helper by `hide COMMAND`, and returns it with the helper's pid.
 async fn with_helper(
@@ -49,7 +55,7 @@ async fn helpers_are_ended_whatever_they_left_behind() {
         ("setsid", "exit 0"),
     ] {
         for mode in [StopMode::Graceful, StopMode::Now] {
-            let place = Place::simple();
+            let place = walked();
             let (mut spawner, helper) = with_helper(&place, hide, then).await;
             if then == "exit 0" {
                 assert_eq!(within(spawner.exited()).await, ExitStatus::Code(0));
@@ -64,7 +70,7 @@ async fn helpers_are_ended_whatever_they_left_behind() {
 #[tokio::test]
 async fn what_a_server_left_is_asked_before_it_is_killed() {
     // Killing would come in an hour.
-    let patient = json!({"interrupt_timeout": 3600, "term_timeout": 3600});
+    let patient = json!({"interrupt_timeout": 3600, "term_timeout": 3600, "cgroup": "off"});
     let place = Place::with(&LocalFactory::simple, patient);
     let ready = place.fifo("ready");
     let text = format!(
@@ -80,7 +86,7 @@ async fn what_a_server_left_is_asked_before_it_is_killed() {
 
 #[tokio::test]
 async fn a_server_that_multiplies_is_ended() {
-    let place = Place::simple();
+    let place = walked();
     let ready = place.fifo("ready");
     let text = format!(
         "breed() {{ setsid sleep 1000 & sleep 0.001; }}; breed; echo ready > {}; \

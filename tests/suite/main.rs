@@ -16,5 +16,6 @@ mod proxy;
 mod refusals;
 mod rest;
 mod restart;
+mod squatter;
 mod start;
 mod state;

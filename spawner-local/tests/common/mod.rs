@@ -8,6 +8,7 @@
 )]
 
 use std::future::Future;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -57,7 +58,8 @@ impl Place {
             config: SpawnerConfig::default(),
             settings: all,
             state_dir: dir.path().join("state"),
-            instance: "test".into(),
+            // Tests run side by side, and each is a hub of its own.
+            instance: dir.path().display().to_string(),
         });
         Self {
             factory: factory.unwrap(),
@@ -151,6 +153,20 @@ pub async fn within<F: Future>(event: F) -> F::Output {
         .expect("it did not happen")
 }
 
+/// Whether a test that needs the rights of root can run; says so if not.
+pub fn is_root(test: &str) -> bool {
+    let root = nix::unistd::geteuid().is_root();
+    if !root {
+        skipped(&format!("{test} takes root"));
+    }
+    root
+}
+
+/// On the real standard error, which the test harness does not keep to itself.
+pub fn skipped(why: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
+}
+
 /// The pid that a spawner keeps.
 pub fn pid(spawner: &impl Spawner) -> i32 {
     let pid = spawner.get_state().data["pid"].as_i64().unwrap();
@@ -163,4 +179,10 @@ pub fn lives(pid: i32) -> bool {
         let state = stat.rsplit(')').next().unwrap().trim_start();
         !state.starts_with('Z') && !state.starts_with('X')
     })
+}
+
+/// On the real standard error, which the test harness does not keep to itself.
+pub fn skipped(why: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }
