@@ -1,6 +1,7 @@
-//! The tutorial's `DemoFormSpawner`: a form for extra arguments, over a local process.
+//! The tutorial's `DemoFormSpawner`: a form for extra arguments, over a local process. It shows how a
+//! layer asks the user, checks what came, also from a REST body that saw no form, and passes it on.
 //!
-//! Run it with `cargo run -p hubd-examples --example demo_form`.
+//! `cargo run -p hubd-examples --example demo_form`
 
 use spawner_core::{
     FormContext, FormData, OptionsError, OptionsForm, SpawnContext, SpawnerLayer, UserOptions,
@@ -35,7 +36,11 @@ impl SpawnerLayer for DemoForm {
     }
 
     fn layer_check(&self, options: &UserOptions) -> Result<(), OptionsError> {
-        argv(options).map(drop)
+        if argv(options)?.iter().any(|arg| arg.contains('\0')) {
+            let message = "An argument holds a NUL character.";
+            return Err(OptionsError::field("argv", message));
+        }
+        Ok(())
     }
 
     fn layer_args(&self, mut args: Vec<String>, ctx: &SpawnContext) -> Vec<String> {
@@ -56,5 +61,41 @@ fn argv(options: &UserOptions) -> Result<Vec<String>, OptionsError> {
 
 #[tokio::main]
 async fn main() -> Result<(), hubd::HubError> {
-    hubd_examples::serve("demo", |inner| DemoForm.over(inner)).await
+    let build = hubd_examples::over_local(|inner| DemoForm.over(inner));
+    hubd_examples::serve("demo", build).await
+}
+
+#[cfg(test)]
+mod tests {
+    use hubd_examples::{hub, over_local, rehearse};
+    use serde_json::json;
+
+    use super::*;
+
+    fn submitted(args: &str) -> Result<UserOptions, OptionsError> {
+        let mut form = FormData::default();
+        form.push("args", args);
+        DemoForm.layer_options(UserOptions::default(), &form)
+    }
+
+    #[tokio::test]
+    async fn what_was_typed_reaches_the_server() {
+        let build = over_local(|inner| DemoForm.over(inner));
+        hub("demo", build.clone()).unwrap().check().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let options = submitted("--debug 'two words'").unwrap();
+        let given = rehearse(build, dir.path(), options).await.unwrap();
+        assert_eq!(given.args, ["--debug", "two words"]);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_names_its_field() {
+        let error = submitted("'open").unwrap_err();
+        assert_eq!(error.field.as_deref(), Some("args"));
+        for argv in [json!("text"), json!([1]), json!({}), json!(["a\0b"])] {
+            let options = UserOptions([("argv".to_owned(), argv)].into_iter().collect());
+            let error = DemoForm.layer_check(&options).unwrap_err();
+            assert_eq!(error.field.as_deref(), Some("argv"), "{error}");
+        }
+    }
 }

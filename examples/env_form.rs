@@ -1,27 +1,15 @@
-//! The tutorial's first exercise: users choose environment variables for their server.
+//! The tutorial's first exercise: users choose environment variables for their server. It shows a form
+//! that remembers, and how names that a user must not set (`PATH`, `LD_PRELOAD`, `JUPYTERHUB_*`) are
+//! refused, from the form and from a REST body.
 //!
-//! Run it with `cargo run -p hubd-examples --example env_form`.
+//! `cargo run -p hubd-examples --example env_form`
 
 use std::collections::BTreeMap;
 
 use spawner_core::{
     Env, FormContext, FormData, OptionsError, OptionsForm, SpawnContext, SpawnerLayer, UserOptions,
-    escape_html,
+    check_user_variable, escape_html,
 };
-
-/// Names that would change what runs, or what the hub told the server.
-const RESERVED: [&str; 8] = [
-    "PATH",
-    "HOME",
-    "USER",
-    "SHELL",
-    "IFS",
-    "BASH_ENV",
-    "PYTHONPATH",
-    "PYTHONSTARTUP",
-];
-/// Families of such names.
-const RESERVED_PREFIXES: [&str; 4] = ["JUPYTERHUB_", "JPY_", "LD_", "HUBD_"];
 
 /// Lets the user set variables, one `NAME=value` a line.
 #[derive(Debug)]
@@ -60,17 +48,8 @@ impl SpawnerLayer for EnvForm {
     }
 
     fn layer_check(&self, options: &UserOptions) -> Result<(), OptionsError> {
-        for name in variables(options)?.keys() {
-            let well_formed = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-                && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-            let reserved = RESERVED.contains(&name.as_str())
-                || RESERVED_PREFIXES
-                    .iter()
-                    .any(|prefix| name.starts_with(prefix));
-            if !well_formed || reserved {
-                let message = format!("\"{name}\" cannot be set here.");
-                return Err(OptionsError::field("env", message));
-            }
+        for (name, value) in variables(options)? {
+            check_user_variable("env", &name, &value)?;
         }
         Ok(())
     }
@@ -94,5 +73,87 @@ fn variables(options: &UserOptions) -> Result<BTreeMap<String, String>, OptionsE
 
 #[tokio::main]
 async fn main() -> Result<(), hubd::HubError> {
-    hubd_examples::serve("env-form", |inner| EnvForm.over(inner)).await
+    let build = hubd_examples::over_local(|inner| EnvForm.over(inner));
+    hubd_examples::serve("env-form", build).await
+}
+
+#[cfg(test)]
+mod tests {
+    use hubd_examples::{hub, over_local, rehearse};
+    use serde_json::json;
+    use spawner_core::{ServerId, UserName};
+
+    use super::*;
+
+    fn submitted(text: &str) -> Result<UserOptions, OptionsError> {
+        let mut form = FormData::default();
+        form.push("env", text);
+        let options = EnvForm.layer_options(UserOptions::default(), &form)?;
+        EnvForm.layer_check(&options)?;
+        Ok(options)
+    }
+
+    #[tokio::test]
+    async fn what_was_typed_reaches_the_server_and_the_next_form() {
+        let build = over_local(|inner| EnvForm.over(inner));
+        hub("env-form", build.clone()).unwrap().check().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let options = submitted("YOURNAME=tee\n\n COURSE = a=b <1>\r\n").unwrap();
+        let given = rehearse(build, dir.path(), options.clone()).await.unwrap();
+        assert_eq!(given.env["YOURNAME"], "tee");
+        assert_eq!(given.env["COURSE"], " a=b <1>");
+        let form = EnvForm.layer_form(
+            OptionsForm::None,
+            &FormContext {
+                server: ServerId::default_of(UserName::new("tee").unwrap()),
+                previous: options,
+            },
+        );
+        let OptionsForm::Html(html) = form else {
+            panic!("no form: {form:?}")
+        };
+        assert!(html.contains("COURSE= a=b &lt;1&gt;"), "{html}");
+    }
+
+    #[test]
+    fn what_a_user_must_not_set_names_its_field() {
+        for text in [
+            "=value",
+            "no value",
+            "A B=1",
+            "1A=1",
+            "PATH=/tmp",
+            "LD_PRELOAD=/tmp/x.so",
+            "PYTHONPATH=/tmp",
+            "JUPYTERHUB_API_TOKEN=x",
+            "JUPYTERHUB_USER=root",
+            "JPY_API_TOKEN=x",
+            "HUBD_LAUNCH_ID=x",
+            "NUL=a\0b",
+        ] {
+            let error = submitted(text).unwrap_err();
+            assert_eq!(error.field.as_deref(), Some("env"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_rest_body_is_checked_as_well() {
+        for env in [
+            json!("A=1"),
+            json!(["A=1"]),
+            json!({"A": 1}),
+            json!({"A": null}),
+            json!({"": "1"}),
+            json!({"A=B": "1"}),
+            json!({"A\nB": "1"}),
+            json!({"A\0": "1"}),
+            json!({"LD_PRELOAD": "1"}),
+            json!({"A": "x".repeat(1 << 20)}),
+        ] {
+            let shown = env.to_string();
+            let options = UserOptions([("env".to_owned(), env)].into_iter().collect());
+            let error = EnvForm.layer_check(&options).unwrap_err();
+            assert_eq!(error.field.as_deref(), Some("env"), "{shown:.40}: {error}");
+        }
+    }
 }

@@ -5,6 +5,11 @@ use crate::context::SpawnContext;
 use crate::endpoint::ListenOn;
 
 /// Puts the user's name where a template says `%U` (the seed's) or `{username}` (JupyterHub's).
+///
+/// ```
+/// assert_eq!(spawner_core::expand("/data/%U", "tee"), "/data/tee");
+/// assert_eq!(spawner_core::expand("/lab/tree/{username}", "tee"), "/lab/tree/tee");
+/// ```
 pub fn expand(template: &str, user: &str) -> String {
     template.replace("%U", user).replace("{username}", user)
 }
@@ -14,6 +19,8 @@ pub fn expand(template: &str, user: &str) -> String {
 ///
 /// Today's single-user servers exit on most of the classic flags, which is why they are off by
 /// default.
+///
+/// Example: see [`SpawnContext`](crate::SpawnContext).
 pub fn base_args(config: &SpawnerConfig, ctx: &SpawnContext) -> Vec<String> {
     let mut args = match config.singleuser_args {
         SingleuserArgs::None => Vec::new(),

@@ -14,6 +14,28 @@ use crate::options::{FormContext, OptionsForm};
 /// gives it out.
 ///
 /// Build one with `SpawnerConfig { start_timeout, ..SpawnerConfig::default() }`.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+///
+/// use spawner_core::{EnvValue, FormSource, OptionsForm, SingleuserArgs, SpawnerConfig};
+///
+/// let mut config = SpawnerConfig {
+///     start_timeout: Duration::from_secs(120),
+///     notebook_dir: "~/notebooks".into(),
+///     mem_limit: Some(1 << 30),
+///     singleuser_args: SingleuserArgs::None,
+///     options_form: FormSource::Computed(Arc::new(|ctx| {
+///         OptionsForm::Html(format!("What shall {} have?", ctx.server.user))
+///     })),
+///     ..SpawnerConfig::default()
+/// };
+/// config.environment.insert("COURSE".into(), "physics".into());
+/// let who = EnvValue::Computed(Arc::new(|ctx| ctx.server.user.to_string()));
+/// config.environment.insert("WHO".into(), who);
+/// assert_eq!(config.limits_set().collect::<Vec<_>>(), ["mem_limit"]);
+/// ```
 #[derive(Debug, Clone)]
 pub struct SpawnerConfig {
     /// The program and its first arguments; empty leaves the choice to the backend (an image's
@@ -80,7 +102,24 @@ pub struct SpawnerConfig {
     pub singleuser_args: SingleuserArgs,
 }
 
+/// A command line as it stands in a configuration: one program, or a program with its first
+/// arguments. A single text is one program and is never split, as in the seed.
+///
+/// ```
+/// use spawner_core::{Command, SpawnerConfig};
+///
+/// let config = SpawnerConfig::default().with_cmd("/opt/my jupyter/bin/singleuser");
+/// assert_eq!(config.cmd, ["/opt/my jupyter/bin/singleuser"]);
+/// let config = config.with_cmd(["jupyter", "labhub"]);
+/// assert_eq!(config.cmd, ["jupyter", "labhub"]);
+/// assert_eq!(Command::from(vec!["jupyter".to_owned()]).into_argv(), ["jupyter"]);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command(Vec<String>);
+
 /// The value of one entry of `environment`: a text, or a function of the run.
+///
+/// Example: see [`SpawnerConfig`](crate::SpawnerConfig).
 #[derive(Clone)]
 pub enum EnvValue {
     /// Taken as it is.
@@ -90,6 +129,8 @@ pub enum EnvValue {
 }
 
 /// Where the options form comes from: a text, or a function of who asks.
+///
+/// Example: see [`SpawnerConfig`](crate::SpawnerConfig).
 #[derive(Clone)]
 pub enum FormSource {
     /// Always this form.
@@ -99,6 +140,8 @@ pub enum FormSource {
 }
 
 /// Which arguments [`Spawner::get_args`](crate::Spawner::get_args) gives by default.
+///
+/// Example: see [`SpawnerConfig`](crate::SpawnerConfig).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SingleuserArgs {
     /// `args` alone: today's servers read the rest from their environment and refuse the old flags.
@@ -142,7 +185,18 @@ impl Default for SpawnerConfig {
 }
 
 impl SpawnerConfig {
+    /// The same with another `cmd`, given as a text or a list.
+    ///
+    /// Example: see [`Command`].
+    #[must_use]
+    pub fn with_cmd(mut self, cmd: impl Into<Command>) -> Self {
+        self.cmd = cmd.into().into_argv();
+        self
+    }
+
     /// The names of the resource limits and guarantees that are set, as an admin writes them.
+    ///
+    /// Example: see [`SpawnerConfig`](crate::SpawnerConfig).
     pub fn limits_set(&self) -> impl Iterator<Item = &'static str> {
         [
             ("mem_limit", self.mem_limit.is_some()),
@@ -155,8 +209,19 @@ impl SpawnerConfig {
     }
 }
 
+impl Command {
+    /// The program and its first arguments.
+    ///
+    /// Example: see [`Command`].
+    pub fn into_argv(self) -> Vec<String> {
+        self.0
+    }
+}
+
 impl EnvValue {
     /// The value for one run.
+    ///
+    /// Example: see [`SpawnerConfig`](crate::SpawnerConfig).
     pub fn resolve(&self, ctx: &SpawnContext) -> String {
         match self {
             Self::Text(text) => text.clone(),
@@ -167,6 +232,8 @@ impl EnvValue {
 
 impl FormSource {
     /// The form for one visitor.
+    ///
+    /// Example: see [`SpawnerConfig`](crate::SpawnerConfig).
     pub fn resolve(&self, ctx: &FormContext) -> OptionsForm {
         match self {
             Self::Fixed(form) => form.clone(),
@@ -178,6 +245,30 @@ impl FormSource {
 impl Default for FormSource {
     fn default() -> Self {
         Self::Fixed(OptionsForm::None)
+    }
+}
+
+impl From<&str> for Command {
+    fn from(program: &str) -> Self {
+        Self(vec![program.to_owned()])
+    }
+}
+
+impl From<String> for Command {
+    fn from(program: String) -> Self {
+        Self(vec![program])
+    }
+}
+
+impl<T: Into<String>> From<Vec<T>> for Command {
+    fn from(argv: Vec<T>) -> Self {
+        Self(argv.into_iter().map(Into::into).collect())
+    }
+}
+
+impl<T: Into<String>, const N: usize> From<[T; N]> for Command {
+    fn from(argv: [T; N]) -> Self {
+        Self(argv.map(Into::into).to_vec())
     }
 }
 

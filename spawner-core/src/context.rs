@@ -9,6 +9,42 @@ use crate::secret::Secret;
 
 /// Everything that is known of a run before it starts. The hub makes it; the owner task fills in
 /// `listen`.
+///
+/// ```
+/// use spawner_core::{
+///     HubUrls, LaunchId, ListenOn, OauthClient, Secret, ServerId, SpawnContext, SpawnerConfig,
+///     UserName, UserOptions, base_args, base_env,
+/// };
+///
+/// let mut ctx = SpawnContext {
+///     server: ServerId::default_of(UserName::new("tee")?),
+///     launch_id: LaunchId::random(),
+///     token: Secret::new("of this server alone"),
+///     options: UserOptions::default(),
+///     listen: None,
+///     hub: HubUrls {
+///         base_url: "/".into(),
+///         api_url: "http://127.0.0.1:8000/hub/api".into(),
+///         host: String::new(),
+///         public_url: None,
+///     },
+///     oauth: OauthClient {
+///         client_id: "jupyterhub-user-tee".into(),
+///         access_scopes: vec!["access:servers!server=tee/".into()],
+///         allowed_scopes: Vec::new(),
+///     },
+/// };
+/// assert_eq!(ctx.service_prefix(), "/user/tee/");
+/// assert_eq!(ctx.hub.hub_prefix(), "/hub/");
+/// ctx.listen = Some(ListenOn::Tcp { ip: None, port: 8888 });
+/// assert_eq!(ctx.service_url(), "http://:8888/user/tee/");
+///
+/// // What a spawner makes of it by default:
+/// let config = SpawnerConfig::default();
+/// assert_eq!(base_env(&config, &ctx).get("JUPYTERHUB_USER"), Some("tee"));
+/// assert!(base_args(&config, &ctx).is_empty());
+/// # Ok::<(), spawner_core::NameError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct SpawnContext {
     /// Which server is started.
@@ -30,6 +66,8 @@ pub struct SpawnContext {
 }
 
 /// Where the hub is, as the server and its visitors see it.
+///
+/// Example: see [`SpawnContext`](crate::SpawnContext).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubUrls {
     /// The public prefix of everything, `/` or `/some/path/`.
@@ -43,6 +81,8 @@ pub struct HubUrls {
 }
 
 /// The server as an OAuth client.
+///
+/// Example: see [`SpawnContext`](crate::SpawnContext).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OauthClient {
     /// Its id; also the name of the cookie that the server sets.
@@ -55,6 +95,8 @@ pub struct OauthClient {
 
 impl HubUrls {
     /// The prefix of the hub's own pages: `/hub/` below the base.
+    ///
+    /// Example: see [`SpawnContext`](crate::SpawnContext).
     pub fn hub_prefix(&self) -> String {
         format!("{}hub/", self.base_url)
     }
@@ -63,12 +105,16 @@ impl HubUrls {
 impl SpawnContext {
     /// The prefix of the server's URLs: `/user/NAME/` or `/user/NAME/SERVER/` below the base, with
     /// the name percent-encoded.
+    ///
+    /// Example: see [`SpawnContext`](crate::SpawnContext).
     pub fn service_prefix(&self) -> String {
         service_prefix(&self.hub.base_url, &self.server)
     }
 
     /// The URL that tells the server where to bind (`JUPYTERHUB_SERVICE_URL`); empty while no
     /// address was chosen. An empty host means every interface.
+    ///
+    /// Example: see [`SpawnContext`](crate::SpawnContext).
     pub fn service_url(&self) -> String {
         let prefix = self.service_prefix();
         match &self.listen {
@@ -86,6 +132,8 @@ impl SpawnContext {
     }
 
     /// Where the server posts its activity.
+    ///
+    /// Example: see [`SpawnContext`](crate::SpawnContext).
     pub fn activity_url(&self) -> String {
         let user = percent_encode(self.server.user.as_str(), keep_at);
         format!("{}/users/{user}/activity", self.hub.api_url)
@@ -96,6 +144,14 @@ impl SpawnContext {
 /// `{base_url}user/NAME/SERVER/`.
 ///
 /// Escapes all but the unreserved characters of RFC 3986 and `@`, as JupyterHub does.
+///
+/// ```
+/// use spawner_core::{ServerId, ServerName, UserName, service_prefix};
+///
+/// let server = ServerId::new(UserName::new("a+b")?, ServerName::new("proj")?);
+/// assert_eq!(service_prefix("/hub/", &server), "/hub/user/a%2Bb/proj/");
+/// # Ok::<(), spawner_core::NameError>(())
+/// ```
 pub fn service_prefix(base_url: &str, server: &ServerId) -> String {
     let user = percent_encode(server.user.as_str(), keep_at);
     if server.server.is_default() {

@@ -8,6 +8,14 @@ use serde::{Deserialize, Serialize};
 
 /// Where the server is told to listen, as the server itself sees it; it becomes
 /// `JUPYTERHUB_SERVICE_URL`.
+///
+/// ```
+/// use spawner_core::{Endpoint, ListenOn};
+///
+/// let everywhere = ListenOn::Tcp { ip: None, port: 8888 };
+/// let here = Endpoint::Tcp { host: "127.0.0.1".into(), port: 8888 };
+/// assert_eq!(everywhere.local_endpoint(), here);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ListenOn {
@@ -26,6 +34,8 @@ pub enum ListenOn {
 }
 
 /// Where the hub and the proxy reach the server; the seed's `(ip, port)` that `start` returns.
+///
+/// Example: see [`ListenOn`](crate::ListenOn).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Endpoint {
@@ -46,6 +56,8 @@ pub enum Endpoint {
 impl ListenOn {
     /// The endpoint of a server on this host: what it listens on, with "every interface" reached
     /// over loopback.
+    ///
+    /// Example: see [`ListenOn`](crate::ListenOn).
     pub fn local_endpoint(&self) -> Endpoint {
         match self {
             Self::Tcp { ip: Some(ip), port } if !ip.is_unspecified() => Endpoint::Tcp {

@@ -21,29 +21,48 @@ pub(crate) const ENV_KEEP: [&str; 7] = [
 
 /// The variable that marks every process of a run with its launch id, so that the tree can be
 /// found again after anything.
+///
+/// Example: see [`launch_marker`](crate::launch_marker).
 pub const LAUNCH_MARKER: &str = "HUBD_LAUNCH_ID";
 
 /// Environment variables by name. Its `Debug` shows names only, because values hold tokens.
+///
+/// ```
+/// let mut env = spawner_core::Env::default();
+/// env.set("PGPASSWORD", "hunter2");
+/// assert_eq!(env.get("PGPASSWORD"), Some("hunter2"));
+/// assert_eq!(format!("{env:?}"), r#"{"PGPASSWORD"}"#);
+/// assert_eq!(env.iter().count(), 1);
+/// env.remove("PGPASSWORD");
+/// ```
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Env(BTreeMap<String, String>);
 
 impl Env {
     /// Sets one variable, replacing an earlier value.
+    ///
+    /// Example: see [`Env`](crate::Env).
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.0.insert(name.into(), value.into());
     }
 
     /// The value of one variable.
+    ///
+    /// Example: see [`Env`](crate::Env).
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
     /// Takes one variable out.
+    ///
+    /// Example: see [`Env`](crate::Env).
     pub fn remove(&mut self, name: &str) -> Option<String> {
         self.0.remove(name)
     }
 
     /// Every variable, by name.
+    ///
+    /// Example: see [`Env`](crate::Env).
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
             .iter()
@@ -62,6 +81,8 @@ impl fmt::Debug for Env {
 ///
 /// The seed sets the token after `environment`; JupyterHub since 1.2 lets `environment` win, and so
 /// does this.
+///
+/// Example: see [`SpawnContext`](crate::SpawnContext).
 pub fn base_env(config: &SpawnerConfig, ctx: &SpawnContext) -> Env {
     let mut env = Env::default();
     if !config.env.is_empty() {
@@ -169,6 +190,14 @@ fn hub_variables(env: &mut Env, config: &SpawnerConfig, ctx: &SpawnContext) {
 }
 
 /// The launch id that an environment block carries (`/proc/PID/environ`, a container's `Env`).
+///
+/// ```
+/// use spawner_core::{LAUNCH_MARKER, LaunchId, launch_marker};
+///
+/// let id = LaunchId::random();
+/// let block = ["LANG=C".to_owned(), format!("{LAUNCH_MARKER}={id}")];
+/// assert_eq!(launch_marker(block.iter().map(String::as_str)), Some(id));
+/// ```
 pub fn launch_marker<'a>(mut variables: impl Iterator<Item = &'a str>) -> Option<LaunchId> {
     variables
         .find_map(|variable| variable.strip_prefix(LAUNCH_MARKER)?.strip_prefix('='))

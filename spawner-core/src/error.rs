@@ -6,10 +6,24 @@ use crate::state::StateError;
 use crate::status::ExitStatus;
 
 /// Any error, as the cause of another one.
+///
+/// Example: see [`SpawnError`](crate::SpawnError).
 pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
 
 /// An error of a spawner. `Display` is one sentence that the user can act on; the cause chain is
 /// for the log.
+///
+/// ```
+/// use spawner_core::{BoxError, SpawnError, SpawnErrorKind, error_chain};
+///
+/// fn image_error(cause: BoxError) -> SpawnError {
+///     SpawnError::new(SpawnErrorKind::NotFound, "There is no image \"lab\".").with_source(cause)
+/// }
+/// let error = image_error("manifest unknown".into());
+/// assert_eq!(error.to_string(), "There is no image \"lab\".");
+/// assert_eq!(error_chain(&error), "There is no image \"lab\".: manifest unknown");
+/// assert_eq!(SpawnError::other("It broke.").kind(), SpawnErrorKind::Other);
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct SpawnError {
@@ -20,6 +34,8 @@ pub struct SpawnError {
 }
 
 /// What sort of error it is, for whoever has to decide what to do next.
+///
+/// Example: see [`SpawnError`](crate::SpawnError).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SpawnErrorKind {
@@ -45,6 +61,8 @@ pub enum SpawnErrorKind {
 
 impl SpawnError {
     /// An error of `kind` with the sentence that the user reads.
+    ///
+    /// Example: see [`SpawnError`](crate::SpawnError).
     pub fn new(kind: SpawnErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -54,11 +72,15 @@ impl SpawnError {
     }
 
     /// An error of kind [`SpawnErrorKind::Other`].
+    ///
+    /// Example: see [`SpawnError`](crate::SpawnError).
     pub fn other(message: impl Into<String>) -> Self {
         Self::new(SpawnErrorKind::Other, message)
     }
 
     /// Keeps the cause for the log.
+    ///
+    /// Example: see [`SpawnError`](crate::SpawnError).
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
         self.source = Some(source.into());
@@ -66,11 +88,15 @@ impl SpawnError {
     }
 
     /// What sort of error it is.
+    ///
+    /// Example: see [`SpawnError`](crate::SpawnError).
     pub fn kind(&self) -> SpawnErrorKind {
         self.kind
     }
 
     /// The error that a cancelled start returns.
+    ///
+    /// Example: see [`SpawnError`](crate::SpawnError).
     pub fn cancelled() -> Self {
         Self::new(SpawnErrorKind::Cancelled, "The start was cancelled.")
     }
@@ -83,6 +109,8 @@ impl From<StateError> for SpawnError {
 }
 
 /// An error and all its causes on one line, for the log.
+///
+/// Example: see [`SpawnError`](crate::SpawnError).
 pub fn error_chain(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();

@@ -11,14 +11,40 @@ use crate::status::StopMode;
 /// Makes the spawners of one backend and holds what they share (a client, a runtime directory).
 ///
 /// A closure `Fn(&ServerId) -> impl Spawner` is one.
+///
+/// ```
+/// use spawner_core::{ServerId, SpawnerFactory, UserName};
+/// # use spawner_core::{Endpoint, Launch, PollStatus, SpawnError, Spawner, SpawnerConfig, StopMode};
+/// # #[derive(Debug, Default)]
+/// # struct Idle(SpawnerConfig);
+/// # #[async_trait::async_trait]
+/// # impl Spawner for Idle {
+/// #     fn config(&self) -> &SpawnerConfig { &self.0 }
+/// #     async fn start(&mut self, launch: Launch) -> Result<Endpoint, SpawnError> {
+/// #         Ok(launch.ctx.listen.as_ref().unwrap().local_endpoint())
+/// #     }
+/// #     async fn stop(&mut self, _: StopMode) -> Result<(), SpawnError> { Ok(()) }
+/// #     async fn poll(&mut self) -> Result<PollStatus, SpawnError> { Ok(PollStatus::Running) }
+/// # }
+///
+/// let factory = |_: &ServerId| Idle::default();
+/// let server = ServerId::default_of(UserName::new("tee")?);
+/// let spawner = factory.create(&server);
+/// assert_eq!(spawner.config().port, 0);
+/// # Ok::<(), spawner_core::NameError>(())
+/// ```
 #[async_trait]
 pub trait SpawnerFactory: Send + Sync + 'static {
     /// The spawner of one server. Cheap, cannot fail and touches nothing in the world: it is called
     /// for every server that is looked at.
+    ///
+    /// Example: see [`SpawnerFactory`](crate::SpawnerFactory).
     fn create(&self, server: &ServerId) -> Box<dyn Spawner>;
 
     /// Whether the backend is there and usable, asked once before the daemon serves. The sentence
     /// of an error says what to install or start.
+    ///
+    /// Example: see [`SpawnerFactory`](crate::SpawnerFactory).
     async fn preflight(&self) -> Result<(), SpawnError> {
         Ok(())
     }
@@ -32,6 +58,8 @@ pub trait SpawnerFactory: Send + Sync + 'static {
     /// which is right for a backend whose runs end with the daemon.
     ///
     /// [`BackendSetup::instance`]: crate::BackendSetup::instance
+    ///
+    /// Example: see [`Found`](crate::Found).
     async fn reap(&self, known: &[Known]) -> Result<Vec<Found>, SpawnError> {
         let _ = known;
         Ok(Vec::new())
@@ -39,6 +67,8 @@ pub trait SpawnerFactory: Send + Sync + 'static {
 }
 
 /// A run that is in the books, for [`SpawnerFactory::reap`].
+///
+/// Example: see [`Found`](crate::Found).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Known {
     /// Whose it is.
@@ -51,6 +81,23 @@ pub struct Known {
 ///
 /// To take it up, give `state` to the owner task of `server` ([`Saved`](crate::Saved)); to end it,
 /// [`end`](Self::end) it. One of the two, never both.
+///
+/// ```
+/// use spawner_core::{Found, Known, SpawnError, SpawnerFactory, SpawnerState};
+///
+/// /// At boot, for a daemon that takes up nothing it has no books of.
+/// async fn tidy(factory: &dyn SpawnerFactory, known: &[Known]) -> Result<(), SpawnError> {
+///     for found in factory.reap(known).await? {
+///         found.end(factory).await?;
+///     }
+///     Ok(())
+/// }
+///
+/// /// What a backend's `reap` makes of a container that carries the mark of a run.
+/// fn seen(mark: Known, container: &str) -> Found {
+///     mark.found(SpawnerState::pack(1, &serde_json::json!({ "container": container })))
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// Whose it is, by the mark that it carries.
@@ -63,6 +110,8 @@ pub struct Found {
 
 impl Known {
     /// This run as a find, with the state that leads to it.
+    ///
+    /// Example: see [`Found`](crate::Found).
     pub fn found(self, state: SpawnerState) -> Found {
         let Self { server, launch_id } = self;
         Found {
@@ -76,6 +125,8 @@ impl Known {
 impl Found {
     /// Ends the run with a spawner of its own, beside whatever the server's owner task is doing.
     /// An error means that it may still be there.
+    ///
+    /// Example: see [`Found`](crate::Found).
     pub async fn end(&self, factory: &dyn SpawnerFactory) -> Result<(), SpawnError> {
         let mut spawner = factory.create(&self.server);
         spawner.load_state(&self.state)?;

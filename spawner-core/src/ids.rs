@@ -20,17 +20,38 @@ const SERVER_NAME_MAX: usize = 30;
 /// Upper case is folded before anything is compared, so `Alice` and `alice` are one user and no
 /// third spelling can slip past a list of admins. Everything outside ASCII is refused: two names
 /// that look alike must not be two accounts.
+///
+/// ```
+/// use spawner_core::{NameError, UserName};
+///
+/// assert_eq!(UserName::new("Tee")?.as_str(), "tee");
+/// assert!(matches!(UserName::new("../tee"), Err(NameError::Character { found: '.', at: 0, .. })));
+/// # Ok::<(), NameError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UserName(Arc<str>);
 
 /// Which of a user's servers: empty for the default one, else JupyterHub 6's slug of 1 to 30
 /// bytes: `a-z 0-9 -`, first a letter, last a letter or digit, no `--`.
+///
+/// Example: see [`ServerId`](crate::ServerId).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ServerName(String);
 
 /// One server of one user; written `alice`, or `alice:proj` for a named server.
+///
+/// ```
+/// use spawner_core::{ServerId, ServerName, UserName};
+///
+/// let user = UserName::new("tee")?;
+/// let server = ServerId::new(user.clone(), ServerName::new("proj-2")?);
+/// assert_eq!(server.to_string(), "tee:proj-2");
+/// assert_eq!(server.object_name(), "tee--proj-2d2");
+/// assert!(ServerId::default_of(user).server.is_default());
+/// # Ok::<(), spawner_core::NameError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ServerId {
     /// Whose server it is.
@@ -43,11 +64,21 @@ pub struct ServerId {
 ///
 /// It is made before anything of the run exists and travels into the world (environment marker,
 /// container label), so that a process or container can be matched with the books after a crash.
+///
+/// ```
+/// use spawner_core::LaunchId;
+///
+/// let id = LaunchId::random();
+/// assert_eq!(LaunchId::new(id.as_str()), Ok(id));
+/// assert!(LaunchId::new("../x").is_err());
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct LaunchId(Arc<str>);
 
 /// Why a text is no name. The sentence is meant for whoever typed it.
+///
+/// Example: see [`UserName`](crate::UserName).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// Nothing was given.
@@ -94,6 +125,8 @@ fn position(at: usize) -> &'static str {
 
 impl UserName {
     /// Takes a name as somebody wrote it; ASCII upper case is folded to lower.
+    ///
+    /// Example: see [`UserName`](crate::UserName).
     pub fn new(raw: &str) -> Result<Self, NameError> {
         const WHAT: &str = "user name";
         const ALLOWED: &str = "letters a-z, digits and . _ @ + -";
@@ -113,6 +146,8 @@ impl UserName {
     }
 
     /// The name.
+    ///
+    /// Example: see [`UserName`](crate::UserName).
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -120,11 +155,15 @@ impl UserName {
 
 impl ServerName {
     /// The server that every user has, whose name is empty.
+    ///
+    /// Example: see [`ServerId`](crate::ServerId).
     pub fn default_server() -> Self {
         Self::default()
     }
 
     /// Takes a name as somebody wrote it; empty means the default server.
+    ///
+    /// Example: see [`ServerId`](crate::ServerId).
     pub fn new(raw: &str) -> Result<Self, NameError> {
         const WHAT: &str = "server name";
         const ALLOWED: &str = "letters a-z, digits and -";
@@ -155,11 +194,15 @@ impl ServerName {
     }
 
     /// The name; empty for the default server.
+    ///
+    /// Example: see [`ServerId`](crate::ServerId).
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// Whether this is the server that every user has.
+    ///
+    /// Example: see [`ServerId`](crate::ServerId).
     pub fn is_default(&self) -> bool {
         self.0.is_empty()
     }
@@ -167,11 +210,15 @@ impl ServerName {
 
 impl ServerId {
     /// The server `server` of `user`.
+    ///
+    /// Example: see [`ServerId`](crate::ServerId).
     pub fn new(user: UserName, server: ServerName) -> Self {
         Self { user, server }
     }
 
     /// The default server of `user`.
+    ///
+    /// Example: see [`ServerId`](crate::ServerId).
     pub fn default_of(user: UserName) -> Self {
         Self {
             user,
@@ -182,6 +229,8 @@ impl ServerId {
     /// A name for files, containers and units: `alice`, or `alice--proj` for a named server, with
     /// both halves escaped by [`escape_object_name`]. No two servers share one, because the
     /// escaped halves never hold `--`.
+    ///
+    /// Example: see [`ServerId`](crate::ServerId).
     pub fn object_name(&self) -> String {
         let user = escape_object_name(self.user.as_str());
         if self.server.is_default() {
@@ -194,11 +243,15 @@ impl ServerId {
 
 impl LaunchId {
     /// A fresh one.
+    ///
+    /// Example: see [`LaunchId`](crate::LaunchId).
     pub fn random() -> Self {
         Self(format!("{:032x}", rand::random::<u128>()).into())
     }
 
     /// Takes one that was stored or found in the world: exactly 32 lower-case hex digits.
+    ///
+    /// Example: see [`LaunchId`](crate::LaunchId).
     pub fn new(raw: &str) -> Result<Self, NameError> {
         const WHAT: &str = "launch id";
         if let Some((at, found)) = raw
@@ -223,6 +276,8 @@ impl LaunchId {
     }
 
     /// The 32 hex digits.
+    ///
+    /// Example: see [`LaunchId`](crate::LaunchId).
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -232,6 +287,10 @@ impl LaunchId {
 /// two hex digits. Injective, and the result never holds `--` nor ends in `-`.
 ///
 /// The same spelling as DockerSpawner's, so volumes made by it keep their names.
+///
+/// ```
+/// assert_eq!(spawner_core::escape_object_name("a-b@c"), "a-2db-40c");
+/// ```
 pub fn escape_object_name(name: &str) -> String {
     use fmt::Write as _;
     let mut escaped = String::with_capacity(name.len());

@@ -15,10 +15,37 @@ use crate::state::SpawnerState;
 /// goes on, so what a method records is true before the world can see otherwise.
 ///
 /// Every default does nothing, which suits a program that keeps no books.
+///
+/// ```
+/// use spawner_core::{BoxError, Journal, LaunchId, Outcome, ServerId};
+///
+/// /// Keeps the outcomes on a printer.
+/// #[derive(Debug)]
+/// struct Printed;
+///
+/// #[async_trait::async_trait]
+/// impl Journal for Printed {
+///     async fn stopped(
+///         &self,
+///         server: &ServerId,
+///         _: &LaunchId,
+///         outcome: &Outcome,
+///     ) -> Result<(), BoxError> {
+///         println!("{server}: {:?}", outcome.ending);
+///         Ok(())
+///     }
+/// }
+/// let deps = spawner_core::Deps {
+///     journal: std::sync::Arc::new(Printed),
+///     ..Default::default()
+/// };
+/// ```
 #[async_trait]
 pub trait Journal: fmt::Debug + Send + Sync + 'static {
     /// A start begins: record the intent, the token and the OAuth client before anything of the
     /// run exists. An error refuses the start.
+    ///
+    /// Example: see [`Journal`](crate::Journal).
     async fn starting(&self, ctx: &SpawnContext) -> Result<(), BoxError> {
         let _ = ctx;
         Ok(())
@@ -26,6 +53,8 @@ pub trait Journal: fmt::Debug + Send + Sync + 'static {
 
     /// The spawner's state has changed during a start; durable when this returns. An error ends
     /// the start.
+    ///
+    /// Example: see [`Journal`](crate::Journal).
     async fn checkpoint(
         &self,
         server: &ServerId,
@@ -39,6 +68,8 @@ pub trait Journal: fmt::Debug + Send + Sync + 'static {
     /// The server answers at `endpoint` and is about to be called running: save it and route to
     /// it. Also called when a running server was found again, possibly at a new address. An error
     /// ends a start; for a server found again it is logged and tried again.
+    ///
+    /// Example: see [`Journal`](crate::Journal).
     async fn ready(
         &self,
         server: &ServerId,
@@ -51,6 +82,8 @@ pub trait Journal: fmt::Debug + Send + Sync + 'static {
     }
 
     /// A stop is about to begin: save the intent, route no longer. An error refuses the stop.
+    ///
+    /// Example: see [`Journal`](crate::Journal).
     async fn stopping(&self, server: &ServerId, launch: &LaunchId) -> Result<(), BoxError> {
         let _ = (server, launch);
         Ok(())
@@ -58,6 +91,8 @@ pub trait Journal: fmt::Debug + Send + Sync + 'static {
 
     /// The run is over, whatever the reason, and nothing of it is left. An error is logged: the
     /// books then say something that the next look at the world corrects.
+    ///
+    /// Example: see [`Journal`](crate::Journal).
     async fn stopped(
         &self,
         server: &ServerId,
@@ -70,6 +105,8 @@ pub trait Journal: fmt::Debug + Send + Sync + 'static {
 }
 
 /// Keeps no books.
+///
+/// Example: see [`Journal`](crate::Journal).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoJournal;
 

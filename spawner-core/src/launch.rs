@@ -15,6 +15,20 @@ use crate::state::SpawnerState;
 
 /// One start, ready to be carried out: arguments and environment were asked for already, so that
 /// a layer can change them over any spawner.
+///
+/// ```
+/// use spawner_core::{Launch, SpawnError, SpawnerState};
+///
+/// /// The middle of a `start` that can take long.
+/// async fn fetch(launch: &Launch, state: &SpawnerState) -> Result<(), SpawnError> {
+///     launch.checkpoint(state).await?;
+///     launch.report(30, "Fetching the image");
+///     tokio::select! {
+///         () = launch.cancelled() => Err(SpawnError::cancelled()),
+///         () = tokio::time::sleep(std::time::Duration::from_secs(5)) => Ok(()),
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Launch {
@@ -34,6 +48,8 @@ pub struct Launch {
 impl Launch {
     /// A launch of its own, without an owner task: nobody cancels it, checkpoints go nowhere. For
     /// tests, and for callers that drive a spawner by hand.
+    ///
+    /// Example: see [`Launch`](crate::Launch).
     pub fn new(cmd: Vec<String>, args: Vec<String>, env: Env, ctx: SpawnContext) -> Self {
         Self {
             cmd,
@@ -94,6 +110,8 @@ impl Launch {
 
     /// Where the hub reaches the server if it runs on this host: see
     /// [`ListenOn::local_endpoint`](crate::ListenOn::local_endpoint).
+    ///
+    /// Example: see the [front page](crate).
     pub fn local_endpoint(&self) -> Result<Endpoint, SpawnError> {
         let listen = self.ctx.listen.as_ref();
         listen
@@ -103,12 +121,16 @@ impl Launch {
 
     /// Tells every viewer how far the start is. Percentages never fall and stay below 100: the
     /// hub alone says ready.
+    ///
+    /// Example: see [`Launch`](crate::Launch).
     pub fn report(&self, percent: u8, message: impl Into<String>) {
         self.progress.report(percent, message);
     }
 
     /// Saves the spawner's state and returns once it is durable. Call it as soon as there is
     /// something that must be found again, before that something runs if that can be arranged.
+    ///
+    /// Example: see [`Launch`](crate::Launch).
     pub async fn checkpoint(&self, state: &SpawnerState) -> Result<(), SpawnError> {
         self.journal
             .checkpoint(&self.ctx.server, &self.ctx.launch_id, state)
@@ -123,6 +145,8 @@ impl Launch {
 
     /// Ends when the start is cancelled. A start that can take long watches it, cleans up and
     /// returns [`SpawnError::cancelled`]; one that does not is dropped a moment later.
+    ///
+    /// Example: see [`Launch`](crate::Launch).
     pub async fn cancelled(&self) {
         self.cancel.cancelled().await;
     }

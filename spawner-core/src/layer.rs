@@ -1,22 +1,7 @@
 //! Changing a few answers of any spawner: another form, more arguments, more environment.
 //!
 //! The seed does this by subclassing one backend. A layer works over every backend, boxed or not,
-//! because it is handed the inner answer and returns its own:
-//!
-//! ```
-//! use spawner_core::{Env, SpawnContext, SpawnerLayer};
-//!
-//! #[derive(Debug)]
-//! struct Course(&'static str);
-//!
-//! impl SpawnerLayer for Course {
-//!     fn layer_env(&self, mut env: Env, _: &SpawnContext) -> Env {
-//!         env.set("COURSE", self.0);
-//!         env
-//!     }
-//! }
-//! // `Course("physics").over(spawner)` is a spawner.
-//! ```
+//! because it is handed the inner answer and returns its own.
 
 use std::fmt;
 
@@ -33,27 +18,50 @@ use crate::spawner::Spawner;
 use crate::status::StopMode;
 
 /// Changes some answers of a spawner. Every default passes the inner answer on.
+///
+/// ```
+/// use spawner_core::{Env, SpawnContext, SpawnerLayer};
+///
+/// #[derive(Debug)]
+/// struct Course(&'static str);
+///
+/// impl SpawnerLayer for Course {
+///     fn layer_env(&self, mut env: Env, _: &SpawnContext) -> Env {
+///         env.set("COURSE", self.0);
+///         env
+///     }
+/// }
+/// // `Course("physics").over(spawner)` is a spawner.
+/// ```
 #[async_trait]
 pub trait SpawnerLayer: fmt::Debug + Send + Sync + 'static {
     /// The environment, given the inner spawner's.
+    ///
+    /// Example: see [`SpawnerLayer`](crate::SpawnerLayer).
     fn layer_env(&self, env: Env, ctx: &SpawnContext) -> Env {
         let _ = ctx;
         env
     }
 
     /// The arguments, given the inner spawner's.
+    ///
+    /// Example: see [`SpawnerLayer`](crate::SpawnerLayer).
     fn layer_args(&self, args: Vec<String>, ctx: &SpawnContext) -> Vec<String> {
         let _ = ctx;
         args
     }
 
     /// The form, given the inner spawner's.
+    ///
+    /// Example: see [`SpawnerLayer`](crate::SpawnerLayer).
     fn layer_form(&self, form: OptionsForm, ctx: &FormContext) -> OptionsForm {
         let _ = ctx;
         form
     }
 
     /// The options, given what was submitted and what the inner spawner made of it.
+    ///
+    /// Example: see [`SpawnerLayer`](crate::SpawnerLayer).
     fn layer_options(
         &self,
         options: UserOptions,
@@ -64,6 +72,8 @@ pub trait SpawnerLayer: fmt::Debug + Send + Sync + 'static {
     }
 
     /// A check of its own; the inner spawner's is made as well.
+    ///
+    /// Example: see [`SpawnerLayer`](crate::SpawnerLayer).
     fn layer_check(&self, options: &UserOptions) -> Result<(), OptionsError> {
         let _ = options;
         Ok(())
@@ -72,6 +82,8 @@ pub trait SpawnerLayer: fmt::Debug + Send + Sync + 'static {
     /// Runs before the inner start and can change what is started (JupyterHub's
     /// `pre_spawn_hook`). An error fails the start with its sentence. Counts towards
     /// `start_timeout`.
+    ///
+    /// Example: see [`SpawnerLayer`](crate::SpawnerLayer).
     async fn before_start(&mut self, launch: &mut Launch) -> Result<(), SpawnError> {
         let _ = launch;
         Ok(())
@@ -79,9 +91,13 @@ pub trait SpawnerLayer: fmt::Debug + Send + Sync + 'static {
 
     /// Runs after the inner stop succeeded (JupyterHub's `post_stop_hook`), so also after a failed
     /// start.
+    ///
+    /// Example: see [`SpawnerLayer`](crate::SpawnerLayer).
     async fn after_stop(&mut self) {}
 
     /// This layer over a spawner.
+    ///
+    /// Example: see [`SpawnerLayer`](crate::SpawnerLayer).
     fn over<S: Spawner>(self, inner: S) -> Layered<Self, S>
     where
         Self: Sized,
@@ -91,6 +107,8 @@ pub trait SpawnerLayer: fmt::Debug + Send + Sync + 'static {
 }
 
 /// A layer over a spawner, which is a spawner again.
+///
+/// Example: see [`SpawnerLayer`](crate::SpawnerLayer).
 #[derive(Debug)]
 pub struct Layered<L, S> {
     layer: L,

@@ -21,72 +21,14 @@
 //!
 //! A [`SpawnerLayer`] changes a few answers of any spawner: a form, arguments, environment.
 //!
-//! # A spawner in forty lines
+//! # A spawner in fifty lines
 //!
-//! The least that works. It ends the child alone and forgets it with the daemon; the crate
-//! `examples/custom-spawner` does it right and is held to the contract by the conformance kit.
+//! Over a system that gives identity and the end of a whole tree (an engine of containers, say) a
+//! spawner is as short as this. It keeps the whole contract: the conformance kit runs it. The page
+//! [`guide`], "Write a spawner in twenty minutes", explains it and goes on to its factory;
+//! `examples/custom-spawner` is a whole crate for processes of this host.
 //!
-//! ```
-//! use std::process::{Child, Command};
-//!
-//! use async_trait::async_trait;
-//! use spawner_core::{
-//!     Endpoint, ExitStatus, Launch, PollStatus, SpawnError, Spawner, SpawnerConfig, StopMode,
-//! };
-//!
-//! /// Runs the server as a child, and forgets it when the daemon ends.
-//! #[derive(Debug, Default)]
-//! struct ChildSpawner {
-//!     config: SpawnerConfig,
-//!     child: Option<Child>,
-//! }
-//!
-//! #[async_trait]
-//! impl Spawner for ChildSpawner {
-//!     fn config(&self) -> &SpawnerConfig {
-//!         &self.config
-//!     }
-//!
-//!     async fn start(&mut self, launch: Launch) -> Result<Endpoint, SpawnError> {
-//!         let [program, first @ ..] = launch.cmd.as_slice() else {
-//!             return Err(SpawnError::other("There is no command to run."));
-//!         };
-//!         let child = Command::new(program)
-//!             .args(first)
-//!             .args(&launch.args)
-//!             .env_clear()
-//!             .envs(launch.env.iter())
-//!             .spawn()
-//!             .map_err(|e| SpawnError::other(format!("Cannot run {program}.")).with_source(e))?;
-//!         self.child = Some(child);
-//!         let listen = launch.ctx.listen.as_ref().expect("chosen before start");
-//!         Ok(listen.local_endpoint())
-//!     }
-//!
-//!     async fn stop(&mut self, _: StopMode) -> Result<(), SpawnError> {
-//!         if let Some(mut child) = self.child.take() {
-//!             child.kill().and_then(|()| child.wait()).map_err(|error| {
-//!                 SpawnError::other("The server cannot be ended.").with_source(error)
-//!             })?;
-//!         }
-//!         Ok(())
-//!     }
-//!
-//!     async fn poll(&mut self) -> Result<PollStatus, SpawnError> {
-//!         let Some(child) = &mut self.child else {
-//!             return Ok(PollStatus::Exited(ExitStatus::Unknown));
-//!         };
-//!         let ended = child.try_wait().map_err(|error| {
-//!             SpawnError::other("The system does not tell whether it runs.").with_source(error)
-//!         })?;
-//!         Ok(match ended.and_then(|status| status.code()) {
-//!             Some(code) => PollStatus::Exited(ExitStatus::Code(code)),
-//!             None if ended.is_some() => PollStatus::Exited(ExitStatus::Unknown),
-//!             None => PollStatus::Running,
-//!         })
-//!     }
-//! }
-//! ```
+#![doc = concat!("```\n", include_str!("guide/engine.md"), include_str!("guide/unit.rs"), "```")]
 //!
 //! # Rules that hold everywhere
 //!
@@ -108,6 +50,7 @@ mod env;
 mod error;
 mod factory;
 mod forward;
+pub mod guide;
 mod hooks;
 mod ids;
 mod journal;
@@ -126,7 +69,7 @@ mod supervisor;
 mod user_env;
 
 pub use command::{base_args, expand};
-pub use config::{EnvValue, FormSource, SingleuserArgs, SpawnerConfig};
+pub use config::{Command, EnvValue, FormSource, SingleuserArgs, SpawnerConfig};
 pub use context::{HubUrls, OauthClient, SpawnContext, service_prefix};
 pub use endpoint::{Endpoint, ListenOn};
 pub use env::{Env, LAUNCH_MARKER, base_env, launch_marker};

@@ -8,11 +8,31 @@ use serde_json::{Map, Value};
 use crate::ids::ServerId;
 
 /// The fields of a submitted form: always lists of texts, in the order they came, as in the seed.
+///
+/// ```
+/// use spawner_core::FormData;
+///
+/// let mut form = FormData::default();
+/// form.push("letter", "A");
+/// form.push("letter", "B");
+/// assert_eq!((form.first("letter"), form.all("letter").len()), (Some("A"), 2));
+/// let options = form.into_options();
+/// assert_eq!(options.get("letter"), Some(&serde_json::json!(["A", "B"])));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FormData(BTreeMap<String, Vec<String>>);
 
 /// The form that a user fills before a start: the inside of a `<form>` element, whose tags and
 /// button the hub's page supplies.
+///
+/// ```
+/// use spawner_core::{FormContext, OptionsForm, escape_html};
+///
+/// fn form(ctx: &FormContext) -> OptionsForm {
+///     let size = ctx.previous.text("size").ok().flatten().unwrap_or("small");
+///     OptionsForm::Html(format!(r#"<input name="size" value="{}">"#, escape_html(size)))
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum OptionsForm {
     /// Nothing to choose: the server starts without a form.
@@ -23,6 +43,8 @@ pub enum OptionsForm {
 }
 
 /// What a form is made for.
+///
+/// Example: see [`OptionsForm`](crate::OptionsForm).
 #[derive(Debug, Clone)]
 pub struct FormContext {
     /// The server that will be started.
@@ -35,11 +57,29 @@ pub struct FormContext {
 ///
 /// They come from a form through `options_from_form`, or from a REST body as they are; either way
 /// `check_options` sees them before anything else does.
+///
+/// ```
+/// use spawner_core::{OptionsError, UserOptions};
+///
+/// /// The check of a spawner that lets users choose one of two sizes.
+/// fn check(options: &UserOptions) -> Result<(), OptionsError> {
+///     match options.text("size")? {
+///         None | Some("small" | "large") => Ok(()),
+///         Some(_) => Err(OptionsError::field("size", "The size is small or large.")),
+///     }
+/// }
+/// let options: UserOptions = serde_json::from_str(r#"{"size": 7}"#)?;
+/// assert_eq!(check(&options).unwrap_err().field.as_deref(), Some("size"));
+/// assert!(check(&UserOptions::default()).is_ok());
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UserOptions(pub Map<String, Value>);
 
 /// Options that the spawner refuses; the sentence is shown to the user.
+///
+/// Example: see [`UserOptions`](crate::UserOptions).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct OptionsError {
@@ -51,26 +91,36 @@ pub struct OptionsError {
 
 impl FormData {
     /// Adds one value to a field.
+    ///
+    /// Example: see [`FormData`](crate::FormData).
     pub fn push(&mut self, field: impl Into<String>, value: impl Into<String>) {
         self.0.entry(field.into()).or_default().push(value.into());
     }
 
     /// The first value of a field.
+    ///
+    /// Example: see [`FormData`](crate::FormData).
     pub fn first(&self, field: &str) -> Option<&str> {
         self.0.get(field)?.first().map(String::as_str)
     }
 
     /// All values of a field; empty when it was not sent.
+    ///
+    /// Example: see [`FormData`](crate::FormData).
     pub fn all(&self, field: &str) -> &[String] {
         self.0.get(field).map_or(&[], Vec::as_slice)
     }
 
     /// Takes a field out.
+    ///
+    /// Example: see [`FormData`](crate::FormData).
     pub fn remove(&mut self, field: &str) -> Option<Vec<String>> {
         self.0.remove(field)
     }
 
     /// Every field with its values, by name.
+    ///
+    /// Example: see [`FormData`](crate::FormData).
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
         self.0
             .iter()
@@ -78,6 +128,8 @@ impl FormData {
     }
 
     /// The seed's default for `options_from_form`: the lists as they came.
+    ///
+    /// Example: see [`FormData`](crate::FormData).
     pub fn into_options(self) -> UserOptions {
         UserOptions(
             self.0
@@ -100,11 +152,15 @@ impl FromIterator<(String, String)> for FormData {
 
 impl UserOptions {
     /// The value of one option.
+    ///
+    /// Example: see [`UserOptions`](crate::UserOptions).
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
     }
 
     /// One option that must be a text when it is there.
+    ///
+    /// Example: see [`UserOptions`](crate::UserOptions).
     pub fn text(&self, name: &str) -> Result<Option<&str>, OptionsError> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
@@ -117,6 +173,8 @@ impl UserOptions {
     }
 
     /// Whether nothing was chosen.
+    ///
+    /// Example: see [`UserOptions`](crate::UserOptions).
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -124,6 +182,8 @@ impl UserOptions {
 
 impl OptionsError {
     /// An error of the options as a whole.
+    ///
+    /// Example: see [`UserOptions`](crate::UserOptions).
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             field: None,
@@ -132,6 +192,8 @@ impl OptionsError {
     }
 
     /// An error of one field.
+    ///
+    /// Example: see [`UserOptions`](crate::UserOptions).
     pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             field: Some(field.into()),
@@ -141,6 +203,8 @@ impl OptionsError {
 }
 
 /// Escapes a text for HTML content and quoted attributes.
+///
+/// Example: see [`OptionsForm`](crate::OptionsForm).
 pub fn escape_html(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

@@ -9,6 +9,18 @@ use crate::ids::LaunchId;
 use crate::status::ExitStatus;
 
 /// How a run ended.
+///
+/// ```
+/// use spawner_core::{Ending, Outcome};
+///
+/// fn words(outcome: &Outcome) -> String {
+///     match &outcome.ending {
+///         Ending::Stopped => "it was stopped".to_owned(),
+///         Ending::Exited(ended) => format!("it ended by itself: {}", ended.status),
+///         Ending::Failed(failure) => format!("{} ({})", failure.message, failure.phase),
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Which run.
@@ -20,6 +32,8 @@ pub struct Outcome {
 }
 
 /// What ended a run.
+///
+/// Example: see [`Outcome`](crate::Outcome).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ending {
@@ -32,6 +46,8 @@ pub enum Ending {
 }
 
 /// An end that nobody asked for.
+///
+/// Example: see [`Outcome`](crate::Outcome).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
     /// How.
@@ -41,6 +57,8 @@ pub struct Ended {
 }
 
 /// A start that led nowhere.
+///
+/// Example: see [`Outcome`](crate::Outcome).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// How far it came.
@@ -56,6 +74,8 @@ pub struct Failure {
 }
 
 /// The steps of a start.
+///
+/// Example: see [`Outcome`](crate::Outcome).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StartPhase {
@@ -72,6 +92,8 @@ pub enum StartPhase {
 
 impl StartPhase {
     /// The phase as one word, as it stands in messages and logs.
+    ///
+    /// Example: see [`Outcome`](crate::Outcome).
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Preparing => "preparing",
@@ -90,6 +112,8 @@ impl fmt::Display for StartPhase {
 
 impl Outcome {
     /// The exit status, if there is one to tell.
+    ///
+    /// Example: see [`Outcome`](crate::Outcome).
     pub fn status(&self) -> Option<ExitStatus> {
         match &self.ending {
             Ending::Stopped => None,

@@ -20,6 +20,14 @@ static RECENT: Mutex<VecDeque<u16>> = Mutex::new(VecDeque::new());
 
 /// The default of [`Spawner::listen_on`](crate::Spawner::listen_on): the configured `ip`, and `port`
 /// or a free port of this host.
+///
+/// ```
+/// use spawner_core::{ListenOn, SpawnerConfig, base_listen_on};
+///
+/// let chosen = base_listen_on(&SpawnerConfig::default())?;
+/// assert!(matches!(chosen, ListenOn::Tcp { ip: Some(_), port: 1.. }));
+/// # Ok::<(), spawner_core::SpawnError>(())
+/// ```
 pub fn base_listen_on(config: &SpawnerConfig) -> Result<ListenOn, SpawnError> {
     let ip = match config.ip.as_str() {
         "" => None,
@@ -45,6 +53,12 @@ pub fn base_listen_on(config: &SpawnerConfig) -> Result<ListenOn, SpawnError> {
 ///
 /// Between this answer and that bind another program can take the port. The start then fails
 /// because the server exits; it is not this function that can prevent it.
+///
+/// ```
+/// let port = spawner_core::free_port(Some([127, 0, 0, 1].into()))?;
+/// assert_ne!(port, 0);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn free_port(ip: Option<IpAddr>) -> io::Result<u16> {
     let ip = ip.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
     let mut recent = RECENT.lock().unwrap_or_else(PoisonError::into_inner);

@@ -10,6 +10,21 @@ const MAX_EVENTS: usize = 1000;
 const MAX_PERCENT: u8 = 99;
 
 /// The events of one start. Clones share one log.
+///
+/// ```
+/// use spawner_core::{ProgressEvent, ProgressLog};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let log = ProgressLog::new();
+/// log.report(40, "Fetching the image");
+/// log.ready();
+/// let mut viewer = log.read();
+/// assert!(matches!(viewer.next().await, Some(ProgressEvent::Step { percent: 40, .. })));
+/// assert_eq!(viewer.next().await, Some(ProgressEvent::Ready));
+/// assert_eq!(viewer.next().await, None);
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct ProgressLog {
     events: Arc<Mutex<Vec<ProgressEvent>>>,
@@ -18,6 +33,8 @@ pub struct ProgressLog {
 }
 
 /// One thing that happened during a start.
+///
+/// Example: see [`ProgressLog`](crate::ProgressLog).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProgressEvent {
     /// A step on the way.
@@ -37,6 +54,8 @@ pub enum ProgressEvent {
 }
 
 /// Reads a [`ProgressLog`] from its first event to its last.
+///
+/// Example: see [`ProgressLog`](crate::ProgressLog).
 #[derive(Debug)]
 pub struct ProgressReader {
     log: ProgressLog,
@@ -46,6 +65,8 @@ pub struct ProgressReader {
 
 impl ProgressLog {
     /// An empty one.
+    ///
+    /// Example: see [`ProgressLog`](crate::ProgressLog).
     pub fn new() -> Self {
         Self {
             events: Arc::default(),
@@ -54,6 +75,8 @@ impl ProgressLog {
     }
 
     /// Adds a step. A percentage below an earlier one is raised to it, one above 99 lowered.
+    ///
+    /// Example: see [`ProgressLog`](crate::ProgressLog).
     pub fn report(&self, percent: u8, message: impl Into<String>) {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         let floor = match events.last() {
@@ -73,11 +96,15 @@ impl ProgressLog {
     }
 
     /// Ends the log: the server answers.
+    ///
+    /// Example: see [`ProgressLog`](crate::ProgressLog).
     pub fn ready(&self) {
         self.end(ProgressEvent::Ready);
     }
 
     /// Ends the log: the start failed or was cancelled.
+    ///
+    /// Example: see [`ProgressLog`](crate::ProgressLog).
     pub fn failed(&self, message: impl Into<String>) {
         self.end(ProgressEvent::Failed {
             message: message.into(),
@@ -93,6 +120,8 @@ impl ProgressLog {
     }
 
     /// A reader that begins with the first event.
+    ///
+    /// Example: see [`ProgressLog`](crate::ProgressLog).
     pub fn read(&self) -> ProgressReader {
         ProgressReader {
             log: self.clone(),
@@ -102,6 +131,8 @@ impl ProgressLog {
     }
 
     /// What has happened so far.
+    ///
+    /// Example: see [`ProgressLog`](crate::ProgressLog).
     pub fn events(&self) -> Vec<ProgressEvent> {
         self.events
             .lock()
@@ -118,6 +149,8 @@ impl Default for ProgressLog {
 
 impl ProgressEvent {
     /// Whether nothing follows it.
+    ///
+    /// Example: see [`ProgressLog`](crate::ProgressLog).
     pub fn is_last(&self) -> bool {
         !matches!(self, Self::Step { .. })
     }
@@ -125,6 +158,8 @@ impl ProgressEvent {
 
 impl ProgressReader {
     /// The next event, as soon as there is one; `None` after the last. Cancel-safe.
+    ///
+    /// Example: see [`ProgressLog`](crate::ProgressLog).
     pub async fn next(&mut self) -> Option<ProgressEvent> {
         loop {
             {

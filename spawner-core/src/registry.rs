@@ -12,6 +12,46 @@ use crate::config::SpawnerConfig;
 use crate::factory::SpawnerFactory;
 
 /// The kinds of spawner that a daemon offers.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use spawner_core::{BackendSetup, Registry, ServerId};
+/// # use spawner_core::{Endpoint, Launch, PollStatus, SpawnError, Spawner, SpawnerConfig, StopMode};
+/// # #[derive(Debug, Default)]
+/// # struct Idle(SpawnerConfig);
+/// # #[async_trait::async_trait]
+/// # impl Spawner for Idle {
+/// #     fn config(&self) -> &SpawnerConfig { &self.0 }
+/// #     async fn start(&mut self, launch: Launch) -> Result<Endpoint, SpawnError> {
+/// #         Ok(launch.ctx.listen.as_ref().unwrap().local_endpoint())
+/// #     }
+/// #     async fn stop(&mut self, _: StopMode) -> Result<(), SpawnError> { Ok(()) }
+/// #     async fn poll(&mut self) -> Result<PollStatus, SpawnError> { Ok(PollStatus::Running) }
+/// # }
+///
+/// #[derive(Debug, Default, serde::Deserialize)]
+/// #[serde(deny_unknown_fields, default)]
+/// struct Settings {
+///     image: String,
+/// }
+///
+/// let mut registry = Registry::new();
+/// registry.register("idle", |setup: BackendSetup| {
+///     let settings: Settings = setup.settings()?;
+///     println!("image {}", settings.image);
+///     Ok(Arc::new(move |_: &ServerId| Idle(setup.config.clone())))
+/// });
+/// assert_eq!(registry.kinds().collect::<Vec<_>>(), ["idle"]);
+/// let setup = BackendSetup {
+///     config: SpawnerConfig::default(),
+///     settings: [("imago".to_owned(), "lab".into())].into_iter().collect(),
+///     state_dir: "/var/lib/hub".into(),
+///     instance: "one".into(),
+/// };
+/// let error = registry.build("idle", setup).err().expect("a misspelt key");
+/// assert!(error.message.contains("unknown field `imago`"));
+/// ```
 #[derive(Clone, Default)]
 pub struct Registry {
     builders: BTreeMap<String, Builder>,
@@ -21,6 +61,8 @@ type Builder =
     Arc<dyn Fn(BackendSetup) -> Result<Arc<dyn SpawnerFactory>, SetupError> + Send + Sync>;
 
 /// What a backend is built from.
+///
+/// Example: see [`Registry`](crate::Registry).
 #[derive(Debug, Clone)]
 pub struct BackendSetup {
     /// The shared knobs.
@@ -35,6 +77,8 @@ pub struct BackendSetup {
 }
 
 /// A backend that cannot be built from its configuration.
+///
+/// Example: see [`Registry`](crate::Registry).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct SetupError {
@@ -46,11 +90,15 @@ pub struct SetupError {
 
 impl Registry {
     /// An empty one.
+    ///
+    /// Example: see [`Registry`](crate::Registry).
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Adds a kind, replacing one of the same name.
+    ///
+    /// Example: see [`Registry`](crate::Registry).
     pub fn register<B>(&mut self, kind: impl Into<String>, build: B)
     where
         B: Fn(BackendSetup) -> Result<Arc<dyn SpawnerFactory>, SetupError> + Send + Sync + 'static,
@@ -59,11 +107,15 @@ impl Registry {
     }
 
     /// The names of all kinds, sorted.
+    ///
+    /// Example: see [`Registry`](crate::Registry).
     pub fn kinds(&self) -> impl Iterator<Item = &str> {
         self.builders.keys().map(String::as_str)
     }
 
     /// Builds the backend named `kind`.
+    ///
+    /// Example: see [`Registry`](crate::Registry).
     pub fn build(
         &self,
         kind: &str,
@@ -82,6 +134,8 @@ impl Registry {
 impl BackendSetup {
     /// Reads the backend's own table into a struct that derives `Deserialize`; use
     /// `#[serde(deny_unknown_fields, default)]` on it, so that a misspelt key is refused.
+    ///
+    /// Example: see [`Registry`](crate::Registry).
     pub fn settings<T: DeserializeOwned>(&self) -> Result<T, SetupError> {
         serde_json::from_value(Value::Object(self.settings.clone())).map_err(|error| {
             let message = error.to_string();
@@ -100,6 +154,8 @@ impl BackendSetup {
 
 impl SetupError {
     /// An error of the table as a whole.
+    ///
+    /// Example: see [`Registry`](crate::Registry).
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             key: None,
@@ -108,6 +164,8 @@ impl SetupError {
     }
 
     /// An error of one setting.
+    ///
+    /// Example: see [`Registry`](crate::Registry).
     pub fn key(key: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             key: Some(key.into()),

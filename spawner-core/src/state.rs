@@ -8,6 +8,22 @@ use serde_json::{Map, Value};
 /// [`load_state`](crate::Spawner::load_state): a JSON object with the version of its layout.
 ///
 /// An empty state means that nothing is running.
+///
+/// ```
+/// use spawner_core::{SpawnerState, StateError};
+///
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// struct Saved {
+///     container: String,
+/// }
+///
+/// let state = SpawnerState::pack(1, &Saved { container: "c0ffee".into() });
+/// let saved: Option<Saved> = state.unpack(1)?;
+/// assert_eq!(saved.map(|saved| saved.container).as_deref(), Some("c0ffee"));
+/// assert!(matches!(state.unpack::<Saved>(0), Err(StateError::Newer { .. })));
+/// assert!(SpawnerState::default().is_empty());
+/// # Ok::<(), StateError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SpawnerState {
     /// The layout's version, counted up by the spawner whenever an older one could not read it.
@@ -18,6 +34,8 @@ pub struct SpawnerState {
 
 /// Why a stored state cannot be used. The server it belongs to then needs an admin; nothing is
 /// stopped because of it.
+///
+/// Example: see [`SpawnerState`](crate::SpawnerState).
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// Written by a newer spawner.
@@ -38,6 +56,8 @@ pub enum StateError {
 
 impl SpawnerState {
     /// Whether it says that nothing is running.
+    ///
+    /// Example: see [`SpawnerState`](crate::SpawnerState).
     pub fn is_empty(&self) -> bool {
         self.data.is_empty()
     }
@@ -46,6 +66,8 @@ impl SpawnerState {
     ///
     /// # Panics
     /// When `fields` does not serialise to a JSON object, which is a mistake in the spawner.
+    ///
+    /// Example: see [`SpawnerState`](crate::SpawnerState).
     pub fn pack(version: u32, fields: &impl Serialize) -> Self {
         match serde_json::to_value(fields) {
             Ok(Value::Object(data)) => Self { version, data },
@@ -54,6 +76,8 @@ impl SpawnerState {
     }
 
     /// Reads the fields back, refusing a layout newer than `supported`. `None` when empty.
+    ///
+    /// Example: see [`SpawnerState`](crate::SpawnerState).
     pub fn unpack<T: DeserializeOwned>(&self, supported: u32) -> Result<Option<T>, StateError> {
         if self.version > supported {
             return Err(StateError::Newer {

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// The seed folds three answers into `None`-or-integer; here "cannot tell" is an `Err` of the poll
 /// and never one of these, so a backend that is briefly away cannot look like a dead server.
+///
+/// Example: see [`ExitStatus`](crate::ExitStatus).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PollStatus {
     /// It is there, or still being started.
@@ -18,6 +20,14 @@ pub enum PollStatus {
 }
 
 /// How a server ended.
+///
+/// ```
+/// use spawner_core::{ExitStatus, PollStatus};
+///
+/// let polled = PollStatus::Exited(ExitStatus::Signal(9));
+/// let PollStatus::Exited(status) = polled else { panic!("it runs") };
+/// assert_eq!((status.as_i32(), status.to_string().as_str()), (-9, "signal 9"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExitStatus {
@@ -32,6 +42,8 @@ pub enum ExitStatus {
 }
 
 /// How a server is asked to end.
+///
+/// Example: see [`ExitStatus`](crate::ExitStatus).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StopMode {
@@ -44,6 +56,8 @@ pub enum StopMode {
 impl ExitStatus {
     /// The seed's integer: `n` for an exit code, `-n` for a signal (`-9` for out of memory), `0`
     /// when unknown.
+    ///
+    /// Example: see [`ExitStatus`](crate::ExitStatus).
     pub fn as_i32(self) -> i32 {
         match self {
             Self::Code(code) => code,

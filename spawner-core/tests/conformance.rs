@@ -1,5 +1,12 @@
-//! The kit against a spawner that keeps every rule, in memory.
+//! The kit against spawners that keep every rule, in memory.
 
 mod memory;
+mod unit;
 
-spawner_core::conformance_tests!(memory::Memory);
+mod honest {
+    spawner_core::conformance_tests!(crate::memory::Memory);
+}
+
+mod documented {
+    spawner_core::conformance_tests!(crate::unit::Documented);
+}

@@ -32,9 +32,9 @@ const LOOKS: usize = 1000;
 /// stays with the processes whatever happens to the daemon, so [`MarkedRun::all`] finds runs that no
 /// book knows.
 ///
-/// Limits: only processes of the daemon's own account show their environment, and one that wants to
-/// can forge a mark. It is for servers that run under that account. [`LocalProcessSpawner`] does more.
-/// A run that another instance started is called running as long as any process of it is there.
+/// Limits: it is for servers that run under the daemon's own account, and no other process is
+/// believed; one of that account that wants to can forge a mark. [`LocalProcessSpawner`] does more. A
+/// run that another instance started is called running as long as any process of it is there.
 ///
 /// The crate `examples/custom-spawner` is a whole spawner on top of it.
 ///
@@ -148,7 +148,7 @@ impl MarkedRun {
 
     fn tree(&self) -> Result<Tree, SpawnError> {
         let child = self.child_key().map_err(cannot_look)?;
-        Ok(Tree::marked(child, &self.launch_id))
+        Ok(Tree::marked(child, &self.launch_id, our_account()))
     }
 
     /// The child as long as nobody took its exit status: so long its number is its own.
@@ -167,7 +167,7 @@ impl MarkedRun {
             let Some(child) = &mut self.child else { break };
             let ended = child.try_wait().map_err(cannot_look)?.is_some();
             let pid = child.id().and_then(|pid| pid.try_into().ok());
-            if ended || pid.is_some_and(|pid| carries(pid, &self.launch_id, None)) {
+            if ended || pid.is_some_and(|pid| carries(pid, &self.launch_id, Some(our_account()))) {
                 return Ok(());
             }
             std::thread::yield_now();
@@ -182,16 +182,30 @@ impl MarkedRun {
 fn marks() -> io::Result<Vec<MarkedRun>> {
     let mut runs = Vec::new();
     for entry in std::fs::read_dir("/proc")? {
+        let path = entry?.path();
+        let pid = path
+            .file_name()
+            .and_then(|name| name.to_str()?.parse().ok());
         // What is gone by now, or not ours to see, carries no mark of ours.
-        let Ok(environment) = std::fs::read(entry?.path().join("environ")) else {
+        let Some(Ok(environment)) = pid.map(|_| std::fs::read(path.join("environ"))) else {
             continue;
         };
         let mut variables = environment.split(|&byte| byte == 0);
         let mark = variables
             .find_map(|variable| variable.strip_prefix(MARK.as_bytes())?.strip_prefix(b"="));
-        runs.extend(mark.and_then(|mark| serde_json::from_slice::<MarkedRun>(mark).ok()));
+        let run = mark.and_then(|mark| serde_json::from_slice::<MarkedRun>(mark).ok());
+        if let (Some(pid), Some(run)) = (pid, run)
+            && carries(pid, &run.launch_id, Some(our_account()))
+        {
+            runs.push(run);
+        }
     }
     Ok(runs)
+}
+
+/// The account that the servers run under: nobody else can give a process that.
+fn our_account() -> u32 {
+    rustix::process::getuid().as_raw()
 }
 
 fn cannot_look(source: io::Error) -> SpawnError {

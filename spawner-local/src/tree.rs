@@ -66,15 +66,14 @@ impl Tree {
         }
     }
 
-    /// The tree of a run that is known by its marker alone, but for the child that is its `server`
-    /// if there is one. Nothing is looked at yet.
-    pub(crate) fn marked(server: Option<Key>, launch: &LaunchId) -> Self {
+    /// The tree of a run under `account` that is known by its marker alone, but for the child that
+    /// is its `server` if there is one. Nothing is looked at yet.
+    pub(crate) fn marked(server: Option<Key>, launch: &LaunchId, account: u32) -> Self {
         Self {
-            // Nobody else's environment can be read, so no account has to be told from it.
-            account: None,
             // No process has the number 0.
             root: server.unwrap_or_default(),
             launch: launch.clone(),
+            account: Some(account),
             group: None,
             members: Vec::new(),
         }

@@ -15,6 +15,10 @@ use crate::registry::BackendSetup;
 ///
 /// Three methods are required. The defaults of the others suit a spawner that runs commands of this
 /// host and whose servers outlive it.
+///
+/// The front page of the [kit](super) has an example with the three; those of `spawner-local` and of
+/// `examples/custom-spawner`, in their `tests/conformance.rs`, are whole ones for processes, and
+/// `tests/memory` of this crate uses every method.
 #[async_trait]
 pub trait Backend: Send + Sync + 'static {
     /// Makes a place: a temporary directory, a name prefix, whatever keeps one check apart from
@@ -32,6 +36,20 @@ pub trait Backend: Send + Sync + 'static {
     /// The same factory with its setup changed: by the checks of limits, which turn a knob of
     /// `config`, and by those of `reap`, which make another `instance` of it. `None`, the default:
     /// they are skipped.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use spawner_core::{BackendSetup, SetupError, SpawnerFactory};
+    /// # struct Mine { setup: BackendSetup }
+    /// # fn build(_: BackendSetup) -> Result<Arc<dyn SpawnerFactory>, SetupError> { todo!() }
+    /// # impl Mine {
+    /// fn factory_from(&self, change: &dyn Fn(&mut BackendSetup)) -> Option<Arc<dyn SpawnerFactory>> {
+    ///     let mut setup = self.setup.clone();
+    ///     change(&mut setup);
+    ///     build(setup).ok()
+    /// }
+    /// # }
+    /// ```
     fn factory_from(&self, change: &dyn Fn(&mut BackendSetup)) -> Option<Arc<dyn SpawnerFactory>> {
         let _ = change;
         None
@@ -45,7 +63,8 @@ pub trait Backend: Send + Sync + 'static {
     async fn census(&self, server: &ServerId) -> Vec<String>;
 
     /// What makes a server behave so. By default the probe as a command of this host. `None` if
-    /// the backend has no such thing; the checks that need it are then skipped.
+    /// the backend has no such thing; the checks that need it are then skipped. [`Probe::new`] has an
+    /// example for a container.
     fn behave(&self, behaviour: Behaviour, probe: &Probe) -> Option<Recipe> {
         Some(probe.recipe(behaviour))
     }
@@ -92,7 +111,8 @@ pub trait Backend: Send + Sync + 'static {
     async fn tear_down(&self) {}
 }
 
-/// What a server of the checks does.
+/// What a server of the checks does. [`Probe::recipe`] makes a command line of it, and
+/// [`Program::read`](super::Program::read) reads that, with an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Behaviour {
     /// Answers over HTTP, until it is asked to end.
@@ -111,6 +131,16 @@ pub enum Behaviour {
 }
 
 /// What a launch takes to make a server behave: either part may be all of it.
+///
+/// ```
+/// use spawner_core::UserOptions;
+/// use spawner_core::conformance::Recipe;
+///
+/// // For a backend that runs an image of the user's choice, and nothing else.
+/// let mut options = UserOptions::default();
+/// options.0.insert("image".into(), "probe:serve".into());
+/// let recipe = Recipe { cmd: Vec::new(), options };
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Recipe {
     /// The command.

@@ -7,6 +7,16 @@ use crate::ids::ServerId;
 /// line. Zombies have no environment, so they do not count; nor does, for a moment, a process that is
 /// just loading its program.
 ///
+/// ```
+/// use spawner_core::conformance::processes_with;
+/// use spawner_core::{LaunchId, ServerId, UserName};
+///
+/// let tee = ServerId::default_of(UserName::new("tee")?);
+/// let place = LaunchId::random().to_string();
+/// assert!(processes_with(&[("PLACE", &place)], &tee).is_empty());
+/// # Ok::<(), spawner_core::NameError>(())
+/// ```
+///
 /// Of processes of other accounts only root can see the environment. Where there is no `/proc` as on
 /// Linux the list is empty, which the check `life::the_census_sees_a_server` notices.
 pub fn processes_with(variables: &[(&str, &str)], server: &ServerId) -> Vec<String> {

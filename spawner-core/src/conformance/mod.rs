@@ -4,7 +4,8 @@
 //!  conformance_tests!(Mine)  one #[test] for each check, and the probe server
 //!      │
 //!      ├── Backend    yours: how to set up a place, what there is in the world, how to cut it off
-//!      ├── check      the list of all checks, with the rule behind each
+//!      ├── check      what a check is, and the tests that are made of it
+//!      │     ├── list      all of them, with the rule behind each
 //!      │     └── checks/   one file for each topic, one function for each check
 //!      ├── bench      what a check works with: servers, launches, the world
 //!      │     ├── subject   one instance of your spawner, called the way the owner task calls it
@@ -63,6 +64,7 @@ mod checks;
 mod client;
 mod fault;
 mod host;
+mod list;
 mod log;
 mod owned;
 mod probe;

@@ -14,7 +14,22 @@ use super::fault::Stop;
 use super::probe::{self, Probe};
 
 impl Check {
-    /// Runs it against a backend that was set up for it, and tears that down.
+    /// Runs it against a backend that was set up for it, and tears that down. `conformance_tests!`
+    /// does it for a test; by hand it is for those who test a kit of their own:
+    ///
+    /// ```no_run
+    /// # use std::sync::Arc;
+    /// use spawner_core::conformance::{Backend, Check, Probe, Verdict};
+    ///
+    /// # async fn all(backend: impl Fn() -> Arc<dyn Backend>) {
+    /// for check in Check::all() {
+    ///     let probe = Probe::new(["/usr/local/bin/probe".to_owned()]);
+    ///     if let Verdict::Failed(why) = check.run(backend(), probe).await {
+    ///         println!("{check}: {why}");
+    ///     }
+    /// }
+    /// # }
+    /// ```
     pub async fn run(&self, backend: Arc<dyn Backend>, probe: Probe) -> Verdict {
         let bench = Bench::new(Arc::clone(&backend), probe);
         let ended = AssertUnwindSafe((self.function)(&bench))

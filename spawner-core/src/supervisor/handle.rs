@@ -23,6 +23,8 @@ use crate::status::{PollStatus, StopMode};
 ///
 /// Requests go to the owner task and are carried out there, also when the caller stops waiting.
 /// When all handles are gone the task ends and leaves the server as it is.
+///
+/// Example: see [`supervise`](crate::supervise).
 #[derive(Clone)]
 pub struct ServerHandle {
     pub(super) id: ServerId,
@@ -53,6 +55,8 @@ pub(super) enum Command {
 }
 
 /// Why a start led to no running server.
+///
+/// Example: see [`supervise`](crate::supervise).
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StartError {
     /// It was not begun.
@@ -67,6 +71,8 @@ pub enum StartError {
 }
 
 /// The owner task has ended, so the request reached nobody.
+///
+/// Example: see [`supervise`](crate::supervise).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the hub is shutting down")]
 pub struct Gone;
@@ -81,12 +87,16 @@ fn ending_sentence(outcome: &Outcome) -> String {
 
 impl ServerHandle {
     /// Which server it is.
+    ///
+    /// Example: see [`supervise`](crate::supervise).
     pub fn id(&self) -> &ServerId {
         &self.id
     }
 
     /// Starts the server and returns when it answers, or when the start has ended otherwise and
     /// nothing of it is left. A caller that stops waiting does not stop the start.
+    ///
+    /// Example: see [`supervise`](crate::supervise).
     pub async fn start(&self, ctx: SpawnContext) -> Result<Endpoint, StartError> {
         self.ask(|reply| Command::Start(Box::new(ctx), reply))
             .await?
@@ -95,18 +105,24 @@ impl ServerHandle {
     /// Stops the server, cancelling a start, and returns when nothing is left of it. `Ok` when
     /// nothing runs. An error means that it could not be ended *yet*: the phase stays `Stopping`
     /// and the stop is tried again.
+    ///
+    /// Example: see [`supervise`](crate::supervise).
     pub async fn stop(&self, mode: StopMode) -> Result<(), SpawnError> {
         self.ask(|reply| Command::Stop(mode, reply)).await?
     }
 
     /// Polls now, as the periodic poll does: an end that it notices runs the callbacks (the seed's
     /// `poll_and_notify`).
+    ///
+    /// Example: see [`supervise`](crate::supervise).
     pub async fn poll(&self) -> Result<PollStatus, SpawnError> {
         self.ask(Command::Poll).await?
     }
 
     /// Looks for a server that an earlier process of the daemon started. Returns at once; the
     /// phase tells what was found.
+    ///
+    /// Example: see [`Saved`](crate::Saved).
     pub async fn recover(&self, saved: Saved) -> Result<(), StartError> {
         Ok(self
             .ask(|reply| Command::Recover(Box::new(saved), reply))
@@ -114,6 +130,8 @@ impl ServerHandle {
     }
 
     /// The last lines that the server printed. Empty while it is being started or stopped.
+    ///
+    /// Example: see [`supervise`](crate::supervise).
     pub async fn log_tail(&self, lines: usize) -> Vec<String> {
         self.ask(|reply| Command::LogTail(lines, reply))
             .await
@@ -121,16 +139,22 @@ impl ServerHandle {
     }
 
     /// Where it is in its life, now.
+    ///
+    /// Example: see [`supervise`](crate::supervise).
     pub fn phase(&self) -> Phase {
         self.shared.phase.borrow().clone()
     }
 
     /// Where it is in its life, and every change of that.
+    ///
+    /// Example: see [`supervise`](crate::supervise).
     pub fn watch(&self) -> watch::Receiver<Phase> {
         self.shared.phase.subscribe()
     }
 
     /// The progress of the running or last start; `None` before the first one.
+    ///
+    /// Example: see [`supervise`](crate::supervise).
     pub fn progress(&self) -> Option<ProgressLog> {
         self.shared
             .progress
@@ -142,6 +166,8 @@ impl ServerHandle {
     /// Adds a callback that runs each time the server is noticed to have ended by itself: by the
     /// periodic poll, by [`poll`](Self::poll), or because the backend heard it. An explicit stop
     /// and a failed start run none. Errors and panics are logged.
+    ///
+    /// Example: see [`supervise`](crate::supervise).
     pub fn add_poll_callback<F, R>(&self, callback: F)
     where
         F: Fn(Arc<Outcome>) -> R + Send + Sync + 'static,
@@ -153,16 +179,22 @@ impl ServerHandle {
     }
 
     /// Polls periodically from now on (the default), every `poll_interval`.
+    ///
+    /// Example: see [`supervise`](crate::supervise).
     pub fn start_polling(&self) {
         self.set_polling(true);
     }
 
     /// Polls no more on its own. Ends that the backend can hear are still noticed.
+    ///
+    /// Example: see [`supervise`](crate::supervise).
     pub fn stop_polling(&self) {
         self.set_polling(false);
     }
 
     /// Waits until nothing runs, at most `timeout`; whether that came true.
+    ///
+    /// Example: see [`supervise`](crate::supervise).
     pub async fn wait_for_death(&self, timeout: Duration) -> bool {
         let mut phase = self.watch();
         let stopped = tokio::time::timeout(timeout, phase.wait_for(Phase::is_stopped)).await;

@@ -40,6 +40,8 @@ const TAIL_LINES: usize = 40;
 const TAIL_LIMIT: Duration = Duration::from_secs(2);
 
 /// What the owner task needs of the program around it.
+///
+/// Example: see [`supervise`](crate::supervise).
 #[derive(Debug, Clone)]
 pub struct Deps {
     /// The books.
@@ -62,6 +64,61 @@ impl Default for Deps {
 /// runs where it runs its tasks.
 ///
 /// The task ends when the last handle is dropped, and leaves the server as it is.
+///
+/// ```
+/// use spawner_core::{Deps, StopMode, supervise};
+/// # use spawner_core::{Endpoint, Launch, PollStatus, SpawnError, Spawner, SpawnerConfig};
+/// # #[derive(Debug, Default)]
+/// # struct Idle(SpawnerConfig);
+/// # #[async_trait::async_trait]
+/// # impl Spawner for Idle {
+/// #     fn config(&self) -> &SpawnerConfig { &self.0 }
+/// #     async fn start(&mut self, launch: Launch) -> Result<Endpoint, SpawnError> {
+/// #         Ok(launch.ctx.listen.as_ref().unwrap().local_endpoint())
+/// #     }
+/// #     async fn stop(&mut self, _: StopMode) -> Result<(), SpawnError> { Ok(()) }
+/// #     async fn poll(&mut self) -> Result<PollStatus, SpawnError> { Ok(PollStatus::Running) }
+/// # }
+/// # #[derive(Debug)]
+/// # struct Up;
+/// # #[async_trait::async_trait]
+/// # impl spawner_core::Probe for Up {
+/// #     async fn answers(&self, _: &Endpoint, _: &str) -> Result<(), spawner_core::BoxError> { Ok(()) }
+/// # }
+/// # async fn run(ctx: spawner_core::SpawnContext) -> Result<(), Box<dyn std::error::Error>> {
+/// # let deps = Deps { probe: std::sync::Arc::new(Up), ..Deps::default() };
+///
+/// // `deps` could be `Deps::default()`; `Idle` is some spawner.
+/// let (server, owner) = supervise(ctx.server.clone(), Box::new(Idle::default()), deps);
+/// let mut tasks = tokio::task::JoinSet::new();
+/// tasks.spawn(owner);
+///
+/// server.add_poll_callback(|outcome| async move {
+///     println!("it ended: {:?}", outcome.ending);
+///     Ok(())
+/// });
+/// let endpoint = server.start(ctx).await?;
+/// println!("{} answers at {endpoint}", server.id());
+/// assert_eq!(server.poll().await?, PollStatus::Running);
+/// server.stop_polling();
+/// server.start_polling();
+/// server.stop(StopMode::Graceful).await?;
+/// assert!(server.wait_for_death(std::time::Duration::from_secs(1)).await);
+/// # Ok(())
+/// # }
+/// # use spawner_core::{HubUrls, OauthClient, ServerId, UserName};
+/// # let ctx = spawner_core::SpawnContext {
+/// #     server: ServerId::default_of(UserName::new("tee").unwrap()),
+/// #     launch_id: spawner_core::LaunchId::random(),
+/// #     token: spawner_core::Secret::new(""),
+/// #     options: Default::default(),
+/// #     listen: None,
+/// #     hub: HubUrls { base_url: "/".into(), api_url: String::new(), host: String::new(), public_url: None },
+/// #     oauth: OauthClient { client_id: String::new(), access_scopes: Vec::new(), allowed_scopes: Vec::new() },
+/// # };
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+/// # runtime.block_on(run(ctx)).unwrap();
+/// ```
 pub fn supervise(
     id: ServerId,
     spawner: Box<dyn Spawner>,

@@ -8,6 +8,19 @@ use crate::outcome::Outcome;
 use crate::status::StopMode;
 
 /// Where a server is in its life.
+///
+/// ```
+/// use spawner_core::{Denied, Event, Phase, StopMode};
+///
+/// let phase = Phase::default();
+/// assert!(phase.is_stopped());
+/// let stop = Event::Stop { mode: StopMode::Now };
+/// assert_eq!(phase.clone().step(stop), Err(Denied::NotRunning));
+/// let starting = phase.step(Event::Start)?;
+/// assert_eq!(starting.endpoint(), None);
+/// assert_eq!(starting.step(Event::Start), Err(Denied::AlreadyStarting));
+/// # Ok::<(), Denied>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
     /// Nothing runs.
@@ -40,6 +53,8 @@ pub enum Phase {
 }
 
 /// What can happen to a server.
+///
+/// Example: see [`Phase`](crate::Phase).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// Somebody wants it started.
@@ -82,6 +97,8 @@ pub enum Event {
 }
 
 /// Why a request does not fit the phase.
+///
+/// Example: see [`Phase`](crate::Phase).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Denied {
     /// A stop of nothing.
@@ -117,6 +134,8 @@ pub enum Denied {
 
 impl Phase {
     /// The phase after `event`. Pure; every pair of phase and event is a row of the test below.
+    ///
+    /// Example: see [`Phase`](crate::Phase).
     pub fn step(self, event: Event) -> Result<Self, Denied> {
         use StopMode::{Graceful, Now};
         match (self, event) {
@@ -163,6 +182,8 @@ impl Phase {
     }
 
     /// Where the server answers, while it does.
+    ///
+    /// Example: see [`Phase`](crate::Phase).
     pub fn endpoint(&self) -> Option<&Endpoint> {
         match self {
             Self::Running { endpoint } => Some(endpoint),
@@ -171,6 +192,8 @@ impl Phase {
     }
 
     /// Whether nothing runs.
+    ///
+    /// Example: see [`Phase`](crate::Phase).
     pub fn is_stopped(&self) -> bool {
         matches!(self, Self::Stopped { .. })
     }
@@ -178,6 +201,8 @@ impl Phase {
 
 impl Denied {
     /// After how long the same request may be granted, where that is known.
+    ///
+    /// Example: see [`Phase`](crate::Phase).
     pub fn retry_after(self) -> Option<Duration> {
         match self {
             Self::FailsRepeatedly { retry_after, .. } => Some(retry_after),

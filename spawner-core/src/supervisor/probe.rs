@@ -22,14 +22,37 @@ const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LAST_PAUSE: Duration = Duration::from_millis(250);
 
 /// Asks a server once whether it is up.
+///
+/// ```
+/// use spawner_core::{BoxError, Endpoint, Probe};
+///
+/// /// For servers that speak no HTTP: up is who accepts.
+/// #[derive(Debug)]
+/// struct Accepts;
+///
+/// #[async_trait::async_trait]
+/// impl Probe for Accepts {
+///     async fn answers(&self, endpoint: &Endpoint, _: &str) -> Result<(), BoxError> {
+///         let Endpoint::Tcp { host, port } = endpoint else {
+///             return Err("not a TCP endpoint".into());
+///         };
+///         tokio::net::TcpStream::connect((host.as_str(), *port)).await?;
+///         Ok(())
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait Probe: fmt::Debug + Send + Sync + 'static {
     /// `Ok` when the server answers a `GET` of `path` like one that is up. The owner task bounds
     /// the call and repeats it.
+    ///
+    /// Example: see [`Probe`](crate::Probe).
     async fn answers(&self, endpoint: &Endpoint, path: &str) -> Result<(), BoxError>;
 }
 
 /// The probe of JupyterHub: `GET {prefix}api`, where any status below 500 means up.
+///
+/// Example: see [`Probe`](crate::Probe).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct HttpProbe;
 
@@ -134,6 +157,41 @@ mod tests {
             assert_eq!(answer.is_ok(), up, "{reply:?}: {answer:?}");
             assert!(seen.starts_with("GET /user/tee/api HTTP/1.1\r\n"), "{seen}");
         }
+    }
+
+    /// Sends a byte of a header from time to time, without end, but not to the third who asks.
+    #[derive(Debug, Default)]
+    struct Trickle(std::sync::atomic::AtomicUsize);
+
+    #[async_trait]
+    impl Probe for Trickle {
+        async fn answers(&self, _: &Endpoint, path: &str) -> Result<(), BoxError> {
+            if self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 2 {
+                return Ok(());
+            }
+            let (ours, mut theirs) = tokio::io::duplex(1024);
+            let trickle = async {
+                theirs.read_u8().await.unwrap();
+                theirs.write_all(b"HTTP/1.1 200 OK\r\nx: ").await.unwrap();
+                loop {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    theirs.write_all(b"x").await.unwrap();
+                }
+            };
+            tokio::select! {
+                status = get(ours, "localhost", path) => panic!("{status:?}"),
+                () = trickle => unreachable!("it never ends"),
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_trickles_for_ever_is_left_after_two_seconds() {
+        let endpoint = Endpoint::Unix { path: "/x".into() };
+        let began = tokio::time::Instant::now();
+        until_up(&Trickle::default(), &endpoint, "/api").await;
+        let took = began.elapsed();
+        assert!(took >= 2 * PROBE_LIMIT && took < 2 * PROBE_LIMIT + Duration::from_secs(1));
     }
 
     #[tokio::test]

@@ -17,6 +17,22 @@ use crate::state::SpawnerState;
 use crate::status::{ExitStatus, StopMode};
 
 /// What the books say of a run that was not over when the daemon went away.
+///
+/// ```
+/// use spawner_core::{Endpoint, LaunchId, Saved, ServerHandle, SpawnerState, StartError};
+///
+/// /// What a daemon does at boot with a row of its books that says "running".
+/// async fn look_for(
+///     server: &ServerHandle,
+///     launch: LaunchId,
+///     state: SpawnerState,
+///     endpoint: Endpoint,
+/// ) -> Result<(), StartError> {
+///     let mut saved = Saved::new(launch, state, "/user/tee/".into());
+///     (saved.endpoint, saved.ready) = (Some(endpoint), true);
+///     server.recover(saved).await
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Saved {
     /// Which run.
@@ -37,6 +53,8 @@ pub struct Saved {
 
 impl Saved {
     /// What the books say of `launch_id`, with nothing known beyond the spawner's state.
+    ///
+    /// Example: see [`Saved`](crate::Saved).
     pub fn new(launch_id: LaunchId, state: SpawnerState, service_prefix: String) -> Self {
         Self {
             launch_id,
@@ -51,6 +69,8 @@ impl Saved {
 
     /// A run of which the books say nothing that can be read. It stays `Unknown`, and nothing is
     /// concluded, until somebody stops it.
+    ///
+    /// Example: see [`Saved`](crate::Saved).
     pub fn unreadable(launch_id: LaunchId) -> Self {
         let mut saved = Self::new(launch_id, SpawnerState::default(), String::new());
         saved.unreadable = true;

@@ -24,7 +24,7 @@ use spawner_core::{BackendSetup, ServerId, SpawnerFactory, UserOptions};
 
 pub use factory::{MemoryFactory, setup};
 pub use spawner::MemorySpawner;
-pub use world::{Tag, World};
+pub use world::{Number, Tag, World};
 
 /// A world with an honest spawner.
 pub struct Memory {

@@ -180,9 +180,3 @@ pub fn lives(pid: i32) -> bool {
         !state.starts_with('Z') && !state.starts_with('X')
     })
 }
-
-/// On the real standard error, which the test harness does not keep to itself.
-pub fn skipped(why: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
-}

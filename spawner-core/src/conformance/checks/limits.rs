@@ -6,7 +6,7 @@ use crate::conformance::bench::Bench;
 use crate::conformance::checks::failures::not_a_sentence;
 use crate::conformance::fault::{Checked, ensure, fault};
 use crate::conformance::subject::Subject;
-use crate::error::{SpawnErrorKind, error_chain};
+use crate::error::{SpawnError, SpawnErrorKind, error_chain};
 use crate::status::StopMode;
 
 /// A limit that a probe server can live with.
@@ -56,41 +56,42 @@ pub(in super::super) async fn a_limit_is_kept_or_refused(bench: &Bench) -> Check
         let server = bench.server();
         let spawner = factory.create(&server);
         let mut subject = Subject::new(bench, server, spawner);
-        match subject.spawner.check_limits() {
-            Err(error) => {
-                let message = error.to_string();
-                ensure!(
-                    error.kind() == SpawnErrorKind::Refused && message.contains(name),
-                    "with `{name}` set, check_limits fails as {:?} and says {message:?}; an admin \
-                     has to read which knob it is",
-                    error.kind()
-                );
-                let wrong = not_a_sentence(&message);
-                ensure!(
-                    wrong.is_none(),
-                    "the error that the user reads is {message:?}: {}",
-                    wrong.unwrap_or_default()
-                );
-            }
-            Ok(()) => {
-                let run = subject.run(Behaviour::Serve).await?;
-                let inside = run.inside(bench).await?;
-                let arrived = inside.env.get(variable).map(String::as_str);
-                ensure!(
-                    arrived == Some(value),
-                    "with `{name}` set, {variable} is {arrived:?} in the server, not {value:?}"
-                );
-                if name == "mem_limit" {
-                    let got = run.ask(bench, &format!("allocate/{TOO_MUCH}")).await?;
-                    ensure!(
-                        got != Some(200),
-                        "check_limits takes `mem_limit` = {MEMORY}, and the server could use \
-                         {TOO_MUCH} bytes"
-                    );
-                }
-                subject.end(StopMode::Now).await?;
-            }
+        if let Err(error) = subject.spawner.check_limits() {
+            is_refused(name, &error)?;
+            continue;
         }
+        let run = subject.run(Behaviour::Serve).await?;
+        let inside = run.inside(bench).await?;
+        let arrived = inside.env.get(variable).map(String::as_str);
+        ensure!(
+            arrived == Some(value),
+            "with `{name}` set, {variable} is {arrived:?} in the server, not {value:?}"
+        );
+        if name == "mem_limit" {
+            let got = run.ask(bench, &format!("allocate/{TOO_MUCH}")).await?;
+            ensure!(
+                got != Some(200),
+                "check_limits takes `mem_limit` = {MEMORY}, and the server could use {TOO_MUCH} bytes"
+            );
+        }
+        subject.end(StopMode::Now).await?;
     }
+    Ok(())
+}
+
+/// Fails unless somebody who reads the error knows which knob to turn.
+fn is_refused(name: &str, error: &SpawnError) -> Checked {
+    let (kind, message) = (error.kind(), error.to_string());
+    ensure!(
+        kind == SpawnErrorKind::Refused && message.contains(name),
+        "with `{name}` set, check_limits fails as {kind:?} and says {message:?}; an admin has to read \
+         which knob it is"
+    );
+    let wrong = not_a_sentence(&message);
+    ensure!(
+        wrong.is_none(),
+        "the error that the user reads is {message:?}: {}",
+        wrong.unwrap_or_default()
+    );
     Ok(())
 }

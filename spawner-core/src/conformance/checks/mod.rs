@@ -1,5 +1,5 @@
-//! The checks, a file for each topic. What each is about, and the rule behind it, stands in the list
-//! of [`check`](super::check).
+//! The checks, a file for each topic. What each is about, and the rule behind it, stands in
+//! [`list`](super::list).
 
 pub(super) mod drop;
 pub(super) mod ends;

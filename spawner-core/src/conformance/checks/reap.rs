@@ -8,6 +8,7 @@ use crate::conformance::subject::Run;
 use crate::error::error_chain;
 use crate::factory::{Found, Known, SpawnerFactory};
 use crate::ids::{ServerId, ServerName};
+use crate::options::UserOptions;
 use crate::state::SpawnerState;
 use crate::status::StopMode;
 
@@ -168,7 +169,7 @@ pub(in super::super) async fn what_is_in_the_books_is_not_found(bench: &Bench) -
     };
     let found = reap(bench, &*factory, std::slice::from_ref(&known)).await?;
     are(&found, &[], "with its only run in the books")?;
-    known.launch_id = Bench::context(&subject.id, Default::default()).launch_id;
+    known.launch_id = Bench::context(&subject.id, UserOptions::default()).launch_id;
     let found = reap(bench, &*factory, &[known]).await?;
     are(
         &found,

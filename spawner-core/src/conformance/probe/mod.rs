@@ -31,7 +31,7 @@ const BEHAVE: &str = "behave=";
 /// A program that is nowhere.
 const MISSING: &str = "/nonexistent/conformance-probe";
 
-/// The command that becomes the probe server.
+/// The command that becomes the probe server; [`Probe::new`] has an example.
 #[derive(Debug, Clone)]
 pub struct Probe {
     command: Vec<String>,
@@ -70,12 +70,14 @@ impl Probe {
         }
     }
 
-    /// The program and its arguments so far, to be run in another place.
+    /// The program and its arguments so far, to be run in another place: see [`Probe::new`].
     pub fn command(&self) -> &[String] {
         &self.command
     }
 
-    /// The command line that makes a server behave so.
+    /// The command line that makes a server behave so: what [`Backend::behave`] gives by default.
+    ///
+    /// [`Backend::behave`]: super::Backend::behave
     pub fn recipe(&self, behaviour: Behaviour) -> Recipe {
         let word = match behaviour {
             Behaviour::Serve => "serve".to_owned(),

@@ -24,7 +24,22 @@ use crate::conformance::backend::Behaviour;
 const BIND_WITHIN: Duration = Duration::from_secs(10);
 const BIND_AGAIN: Duration = Duration::from_millis(10);
 
-/// What a probe server was given: all that there is of it.
+/// What a probe server was given: all that there is of it. For a backend whose servers are no
+/// processes:
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use spawner_core::conformance::{Behaviour, Ending, Probe, Program};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let recipe = Probe::new(["probe".to_owned()]).recipe(Behaviour::Exit(3));
+/// let program = Program::read(recipe.cmd, BTreeMap::new()).expect("the kit wrote it");
+/// assert_eq!(program.behaviour, Behaviour::Exit(3));
+/// assert_eq!(program.run().await?, Ending::Exit(3));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
     /// What it does.
@@ -39,7 +54,7 @@ pub struct Program {
     pub(super) tests: Option<u32>,
 }
 
-/// How a probe server ends by itself.
+/// How a probe server ends by itself; [`Program`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// With this exit code.

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn saved(ready: bool) -> Saved {
+pub(super) fn saved(ready: bool) -> Saved {
     let state = SpawnerState {
         version: 1,
         data: serde_json::Map::from_iter([("id".into(), 7.into())]),

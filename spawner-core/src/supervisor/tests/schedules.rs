@@ -388,7 +388,7 @@ enum Answer {
 
 fn is_gone(error: &SpawnError) -> bool {
     let source = std::error::Error::source(error);
-    source.is_some_and(|source| source.is::<Gone>())
+    source.is_some_and(<dyn std::error::Error>::is::<Gone>)
 }
 
 /// An answer as the history has it: the same in each run.
