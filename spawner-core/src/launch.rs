@@ -1,10 +1,13 @@
 //! What `start` is given: what to run, and a line back to the owner task.
 
+use std::future::Future;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::allowance::Allowance;
 use crate::context::SpawnContext;
 use crate::endpoint::{Endpoint, ListenOn};
 use crate::env::Env;
@@ -43,6 +46,7 @@ pub struct Launch {
     progress: ProgressLog,
     cancel: CancellationToken,
     journal: Arc<dyn Journal>,
+    allowance: Allowance,
 }
 
 impl Launch {
@@ -59,6 +63,7 @@ impl Launch {
             progress: ProgressLog::new(),
             cancel: CancellationToken::new(),
             journal: Arc::new(NoJournal),
+            allowance: Allowance::new(),
         }
     }
 
@@ -141,6 +146,42 @@ impl Launch {
                 )
                 .with_source(source)
             })
+    }
+
+    /// Does `work` within a limit of its own, and returns `None` when that has passed. The time that
+    /// it takes counts neither towards `start_timeout` nor towards `total_timeout`: this is for what
+    /// takes long the first time only and shows its progress, such as fetching an image.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use spawner_core::{Launch, SpawnError, SpawnErrorKind};
+    ///
+    /// async fn fetch() -> Result<(), SpawnError> {
+    ///     Ok(())
+    /// }
+    ///
+    /// /// Part of a `start`.
+    /// async fn fetch_image(launch: &Launch) -> Result<(), SpawnError> {
+    ///     launch.report(20, "Fetching the image");
+    ///     let fetched = launch.with_budget(Duration::from_mins(10), fetch()).await;
+    ///     fetched.unwrap_or_else(|| {
+    ///         let message = "The image was not there within ten minutes.";
+    ///         Err(SpawnError::new(SpawnErrorKind::Timeout, message))
+    ///     })
+    /// }
+    /// ```
+    pub async fn with_budget<T>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        self.allowance.extend(limit, work).await
+    }
+
+    /// What of the start does not count.
+    pub(crate) fn allowance(&self) -> Allowance {
+        self.allowance.clone()
     }
 
     /// Ends when the start is cancelled. A start that can take long watches it, cleans up and

@@ -40,6 +40,7 @@
 //!   [`source`](std::error::Error::source) chain is for the log.
 //! - *No secret by accident.* [`Secret`] and [`Env`] have a `Debug` that shows none.
 
+mod allowance;
 mod command;
 mod config;
 #[cfg(feature = "conformance")]

@@ -139,13 +139,21 @@ impl BackendSetup {
     pub fn settings<T: DeserializeOwned>(&self) -> Result<T, SetupError> {
         serde_json::from_value(Value::Object(self.settings.clone())).map_err(|error| {
             let message = error.to_string();
-            // serde names the field only in its sentence: "unknown field `x`, expected ...".
-            let key = message
-                .split('`')
-                .nth(1)
-                .filter(|key| self.settings.contains_key(*key));
+            // serde names a field only in its sentence, if at all: "unknown field `x`, expected
+            // ...". What is wrong with a value is also wrong when it stands alone.
+            let named = message.split('`').nth(1).map(str::to_owned);
+            let named = named.filter(|key| self.settings.contains_key(key));
+            let alone = || {
+                let mut settings = self.settings.iter();
+                let entry = settings.find(|(key, value)| {
+                    let table = Map::from_iter([((*key).clone(), (*value).clone())]);
+                    let alone = serde_json::from_value::<T>(Value::Object(table));
+                    alone.is_err_and(|error| error.to_string() == message)
+                });
+                entry.map(|(key, _)| key.clone())
+            };
             SetupError {
-                key: key.map(str::to_owned),
+                key: named.or_else(alone),
                 message,
             }
         })
@@ -210,6 +218,10 @@ mod tests {
             .unwrap_err();
         assert_eq!(error.key.as_deref(), Some("widht"));
         assert!(setup(serde_json::json!({})).settings::<Settings>().is_ok());
+        let error = setup(serde_json::json!({"width": "wide"}))
+            .settings::<Settings>()
+            .unwrap_err();
+        assert_eq!(error.key.as_deref(), Some("width"));
     }
 
     #[test]

@@ -41,7 +41,8 @@ pub trait Spawner: fmt::Debug + Send + Sync + 'static {
     /// Starts the server and returns where the hub reaches it. The process or container exists
     /// when this returns, although it may not answer yet.
     ///
-    /// Bounded by `start_timeout`. The future can be dropped at any await point; `stop(Now)`
+    /// Bounded by `start_timeout`, but for what it does [with a budget of its
+    /// own](Launch::with_budget). The future can be dropped at any await point; `stop(Now)`
     /// follows and must find whatever was made, so put it into `self` before awaiting. Errors are
     /// shown to the user.
     ///

@@ -9,28 +9,33 @@
 //! them. Keep `bollard` at `info`.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::errors::Error;
-use bollard::models::{ContainerCreateBody, EventMessage, SystemInfo};
+use bollard::models::{
+    ContainerCreateBody, CreateImageInfo, EventMessage, NetworkCreateRequest, NetworkInspect,
+    SystemInfo,
+};
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, EventsOptionsBuilder, InspectContainerOptions,
-    InspectNetworkOptions, KillContainerOptions, ListContainersOptionsBuilder, LogsOptionsBuilder,
-    RemoveContainerOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, EventsOptionsBuilder,
+    InspectContainerOptions, InspectNetworkOptions, KillContainerOptions,
+    ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+    StartContainerOptions, StopContainerOptionsBuilder, UploadToContainerOptionsBuilder,
 };
 use futures_util::{Stream, StreamExt as _};
+use http::HeaderValue;
 use tokio::time::timeout;
 
 use crate::container::{Container, ContainerId, Listed};
 use crate::error::EngineError;
 use crate::identity::{Identity, filter_of};
-use crate::image::ImageRef;
+use crate::image::{ImageRef, Pullable};
 use crate::log::{LogTail, Output};
 use crate::name::ContainerName;
-use crate::settings::Network;
 
 /// Where an engine is when nothing says otherwise.
 const LOCAL: &str = "unix:///var/run/docker.sock";
@@ -38,6 +43,8 @@ const LOCAL: &str = "unix:///var/run/docker.sock";
 const ASK: Duration = Duration::from_secs(10);
 /// For making, starting and removing containers, which a busy disk can hold up.
 const ACT: Duration = Duration::from_mins(1);
+/// For what has limits of another kind.
+const FAR: Duration = Duration::from_hours(48);
 /// For what a stop takes beyond its own time limit.
 const STOP_SLACK: Duration = Duration::from_secs(15);
 
@@ -52,17 +59,21 @@ pub(crate) struct Engine {
 /// What we need to know of an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ImageInfo {
+    /// Its id, which tells it from a newer one of the same name.
+    pub(crate) id: String,
     /// Its own command; empty when it has none.
     pub(crate) command: Vec<String>,
-    /// Whether it has an entry point, which then runs before the command.
-    pub(crate) has_entrypoint: bool,
+    /// Its entry point, which runs before the command; empty when it has none.
+    pub(crate) entry_point: Vec<String>,
 }
 
 /// What we need to know of a network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NetworkInfo {
     /// Whether it has no way out, in which case the engine silently publishes no ports.
     pub(crate) internal: bool,
+    /// Where its containers find the engine's own machine; `None` where they do not.
+    pub(crate) gateway: Option<String>,
 }
 
 impl Engine {
@@ -130,22 +141,59 @@ impl Engine {
             let config = image.config.unwrap_or_default();
             ImageInfo {
                 command: config.cmd.unwrap_or_default(),
-                has_entrypoint: config.entrypoint.is_some_and(|entry| !entry.is_empty()),
+                entry_point: config.entrypoint.unwrap_or_default(),
+                id: image.id.unwrap_or_default(),
             }
         }))
     }
 
     /// A network that the engine has, or `None`.
-    pub(crate) async fn network(
-        &self,
-        network: &Network,
-    ) -> Result<Option<NetworkInfo>, EngineError> {
+    pub(crate) async fn network(&self, network: &str) -> Result<Option<NetworkInfo>, EngineError> {
         let docker = self.docker().await?;
         let none = None::<InspectNetworkOptions>;
-        let answer = self.bounded(ASK, docker.inspect_network(network.as_str(), none));
+        let answer = self.bounded(ASK, docker.inspect_network(network, none));
         Ok(found(answer.await)?.map(|network| NetworkInfo {
             internal: network.internal == Some(true),
+            gateway: self.gateway(network),
         }))
+    }
+
+    /// On the engine's machine, and only if that is ours as well.
+    fn gateway(&self, network: NetworkInspect) -> Option<String> {
+        if !self.host.starts_with("unix://") || network.driver.as_deref() != Some("bridge") {
+            return None;
+        }
+        let ranges = network.ipam?.config?;
+        ranges.into_iter().find_map(|range| {
+            let gateway = range.gateway?;
+            // Some engines write it with its prefix.
+            let gateway = gateway.split('/').next().unwrap_or_default();
+            gateway.parse::<IpAddr>().ok().map(|at| at.to_string())
+        })
+    }
+
+    /// Makes a network.
+    pub(crate) async fn make_network(
+        &self,
+        request: NetworkCreateRequest,
+    ) -> Result<(), EngineError> {
+        let docker = self.docker().await?.with_timeout(ACT);
+        self.bounded(ACT, docker.create_network(request))
+            .await
+            .map(drop)
+    }
+
+    /// Unpacks an archive at the root of a container, which need not run.
+    pub(crate) async fn unpack(
+        &self,
+        id: &ContainerId,
+        archive: Vec<u8>,
+    ) -> Result<(), EngineError> {
+        let options = UploadToContainerOptionsBuilder::default().path("/").build();
+        let docker = self.docker().await?;
+        let archive = bollard::body_full(archive.into());
+        let answer = docker.upload_to_container(id.as_str(), Some(options), archive);
+        self.bounded(ASK, answer).await
     }
 
     /// Every container of one server, running or not.
@@ -303,6 +351,47 @@ impl Engine {
             }) if message.contains("not paused") => Ok(()),
             answer => answer,
         }
+    }
+
+    /// Whether it answers at all, within `limit`. Asked before anything is made on it, so that a
+    /// start on an engine that is away or hangs fails at once and not call by call.
+    pub(crate) async fn ping(&self, limit: Duration) -> Result<(), EngineError> {
+        let ping = async { self.bounded(ASK, self.docker().await?.ping()).await };
+        match timeout(limit, ping).await {
+            Ok(answer) => answer.map(drop),
+            Err(_elapsed) => Err(EngineError::Timeout(limit)),
+        }
+    }
+
+    /// Pulls an image, telling `auth` to its registry. The pull goes on while the lines are read and
+    /// is given up when they are dropped. Its limits are the caller's business.
+    pub(crate) async fn pull(
+        &self,
+        image: &Pullable,
+        auth: Option<HeaderValue>,
+    ) -> Result<impl Stream<Item = Result<CreateImageInfo, Error>> + use<>, EngineError> {
+        let mut options = CreateImageOptionsBuilder::default().from_image(&image.from);
+        if let Some(tag) = &image.tag {
+            options = options.tag(tag);
+        }
+        let docker = self.docker().await?.with_timeout(FAR);
+        // Not by the library's own way, which sends another alphabet than engines read.
+        let docker = docker.with_request_modifier(move |mut request| {
+            if let Some(auth) = &auth {
+                request
+                    .headers_mut()
+                    .insert("X-Registry-Auth", auth.clone());
+            }
+            request
+        });
+        Ok(docker
+            .create_image(Some(options.build()), None, None)
+            .boxed())
+    }
+
+    /// What an error of the client library, met in an answer, is.
+    pub(crate) fn sort(&self, error: Error) -> EngineError {
+        EngineError::new(error, &self.host, ASK)
     }
 
     /// The last `lines` lines of a container's log.

@@ -78,12 +78,6 @@ impl Container {
         self.0.config.as_ref()?.labels.as_ref()
     }
 
-    /// Whether what runs in it stands still until it is told to go on.
-    pub(crate) fn is_paused(&self) -> bool {
-        let state = self.0.state.as_ref();
-        state.and_then(|state| state.paused) == Some(true)
-    }
-
     /// Whether its server runs. A paused one does: it is there and goes on when it is told to. One
     /// that was created and never started does not.
     pub(crate) fn status(&self) -> PollStatus {

@@ -11,7 +11,7 @@ use bollard::models::{
     ContainerCreateBody, HostConfig, HostConfigLogConfig, PortBinding, RestartPolicy,
     RestartPolicyNameEnum,
 };
-use spawner_core::{Launch, SpawnError, SpawnErrorKind};
+use spawner_core::{Env, Launch, SpawnError, SpawnErrorKind};
 
 use crate::client::ImageInfo;
 use crate::container::tcp;
@@ -23,24 +23,33 @@ use crate::settings::DockerSettings;
 /// How much of a container's log the engine keeps, in two files.
 const LOG_SIZE: &str = "10m";
 
-/// The body of the request that makes the container of `launch`, which carries `labels` and whose
-/// server listens on `port`.
+/// What a container is made from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan<'a> {
+    pub(crate) settings: &'a DockerSettings,
+    pub(crate) limits: Limits,
+    pub(crate) launch: &'a Launch,
+    /// The launch's environment, as it is right inside a container.
+    pub(crate) env: &'a Env,
+    pub(crate) image: &'a ImageRef,
+    pub(crate) info: &'a ImageInfo,
+    pub(crate) network: &'a str,
+    /// Where the server listens.
+    pub(crate) port: u16,
+}
+
+/// The body of the request that makes a container with these labels.
 pub(crate) fn create_body(
-    settings: &DockerSettings,
-    limits: Limits,
+    plan: Plan<'_>,
     labels: Labels,
-    launch: &Launch,
-    image: &ImageRef,
-    info: &ImageInfo,
-    port: u16,
 ) -> Result<ContainerCreateBody, SpawnError> {
     Ok(ContainerCreateBody {
-        image: Some(image.to_string()),
-        cmd: command(launch, image, info)?,
-        env: Some(environment(launch)?),
+        image: Some(plan.image.to_string()),
+        cmd: command(plan.launch, plan.image, plan.info)?,
+        env: Some(environment(plan.env)?),
         labels: Some(labels),
-        exposed_ports: Some(vec![tcp(port)]),
-        host_config: Some(host_config(settings, limits, launch, port)),
+        exposed_ports: Some(vec![tcp(plan.port)]),
+        host_config: Some(host_config(plan)),
         ..ContainerCreateBody::default()
     })
 }
@@ -52,7 +61,7 @@ fn command(
     image: &ImageRef,
     info: &ImageInfo,
 ) -> Result<Option<Vec<String>>, SpawnError> {
-    if launch.cmd.is_empty() && info.command.is_empty() && !info.has_entrypoint {
+    if launch.cmd.is_empty() && info.command.is_empty() && info.entry_point.is_empty() {
         let message =
             format!("The image \"{image}\" does not say what to run. An admin can set `cmd`.");
         return Err(SpawnError::new(SpawnErrorKind::Refused, message));
@@ -67,10 +76,8 @@ fn command(
     Ok(Some(cmd.iter().chain(&launch.args).cloned().collect()))
 }
 
-fn environment(launch: &Launch) -> Result<Vec<String>, SpawnError> {
-    launch
-        .env
-        .iter()
+fn environment(env: &Env) -> Result<Vec<String>, SpawnError> {
+    env.iter()
         .map(|(name, value)| {
             if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
                 let message = format!("There can be no environment variable named {name:?}.");
@@ -81,12 +88,13 @@ fn environment(launch: &Launch) -> Result<Vec<String>, SpawnError> {
         .collect()
 }
 
-fn host_config(
-    settings: &DockerSettings,
-    limits: Limits,
-    launch: &Launch,
-    port: u16,
-) -> HostConfig {
+fn host_config(plan: Plan<'_>) -> HostConfig {
+    let Plan {
+        settings,
+        limits,
+        port,
+        ..
+    } = plan;
     let published = || {
         let binding = PortBinding {
             host_ip: Some(settings.host_ip.to_string()),
@@ -95,13 +103,13 @@ fn host_config(
         HashMap::from([(tcp(port), Some(vec![binding]))])
     };
     HostConfig {
-        network_mode: Some(settings.network_name().to_owned()),
+        network_mode: Some(plan.network.to_owned()),
         port_bindings: (!settings.is_internal()).then(published),
         mounts: Some(
             settings
                 .volumes
                 .iter()
-                .map(|volume| volume.mount(&launch.ctx.server))
+                .map(|volume| volume.mount(&plan.launch.ctx.server))
                 .collect(),
         ),
         memory: limits.memory,
@@ -144,7 +152,7 @@ fn host_config(
 mod tests {
     use serde_json::{Map, Value, json};
     use spawner_core::{
-        Env, HubUrls, LaunchId, OauthClient, Secret, ServerId, SpawnContext, UserName, UserOptions,
+        HubUrls, LaunchId, OauthClient, Secret, ServerId, SpawnContext, UserName, UserOptions,
     };
 
     use super::*;
@@ -179,7 +187,12 @@ mod tests {
     fn info(command: &[&str], has_entrypoint: bool) -> ImageInfo {
         ImageInfo {
             command: command.iter().map(|text| (*text).to_owned()).collect(),
-            has_entrypoint,
+            entry_point: if has_entrypoint {
+                vec!["/entry".to_owned()]
+            } else {
+                Vec::new()
+            },
+            id: String::new(),
         }
     }
 
@@ -193,8 +206,17 @@ mod tests {
             quota: Some(50_000),
             ..Limits::default()
         };
-        create_body(&settings, limits, labels, launch, &image, info, 8888)
-            .map(|body| serde_json::to_value(body).unwrap())
+        let plan = Plan {
+            settings: &settings,
+            limits,
+            launch,
+            env: &launch.env,
+            image: &image,
+            info,
+            network: "hub-net",
+            port: 8888,
+        };
+        create_body(plan, labels).map(|body| serde_json::to_value(body).unwrap())
     }
 
     #[test]
@@ -213,7 +235,7 @@ mod tests {
             ("PidsLimit", json!(512)),
             ("Privileged", json!(false)),
             ("AutoRemove", json!(false)),
-            ("NetworkMode", json!("bridge")),
+            ("NetworkMode", json!("hub-net")),
             ("Mounts", json!([])),
         ] {
             assert_eq!(host[key], value, "{key}");

@@ -23,7 +23,7 @@ pub(crate) enum EngineError {
         source: bollard::errors::Error,
     },
     /// No answer in time; what was asked for may still happen.
-    #[error("no answer within {} s", .0.as_secs())]
+    #[error("no answer within {} s", .0.as_secs_f64())]
     Timeout(Duration),
     /// An answer that is not what was asked for.
     #[error("the answer was {status}: {message}")]
@@ -74,7 +74,13 @@ impl EngineError {
     /// The error for whoever wanted something of a server; `doing` says what could not be done
     /// ("create the container").
     pub(crate) fn doing(self, doing: &str) -> SpawnError {
-        let (kind, message) = match &self {
+        let (kind, message) = self.explain(doing);
+        SpawnError::new(kind, message).with_source(self)
+    }
+
+    /// The kind and the sentence of that error.
+    pub(crate) fn explain(&self, doing: &str) -> (SpawnErrorKind, String) {
+        match self {
             Self::Unreachable { host, source } if is_denied(source) => (
                 SpawnErrorKind::Unavailable,
                 format!(
@@ -104,7 +110,7 @@ impl EngineError {
                 format!(
                     "The Docker Engine did not {doing} within {} seconds. It may be overloaded; \
                      try again in a moment.",
-                    limit.as_secs()
+                    limit.as_secs_f64()
                 ),
             ),
             Self::Refused { status, message } => (
@@ -122,13 +128,12 @@ impl EngineError {
                      makes no sense. An admin can check DOCKER_HOST."
                 ),
             ),
-        };
-        SpawnError::new(kind, message).with_source(self)
+        }
     }
 }
 
 /// The engine's words as the end of a sentence: one line, cut, with a full stop.
-fn sentence(message: &str) -> String {
+pub(crate) fn sentence(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default().trim();
     if line.is_empty() {
         return "it gave no reason.".to_owned();

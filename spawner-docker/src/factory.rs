@@ -1,21 +1,27 @@
 //! Where DockerSpawners come from: one engine, one set of settings, one spawner for each server.
 
 use std::num::NonZeroU16;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use async_trait::async_trait;
 use spawner_core::{
     Found, Known, Registry, ServerId, SetupError, SpawnError, SpawnErrorKind, Spawner,
     SpawnerConfig, SpawnerFactory,
 };
+use tokio::task::JoinSet;
 
 use crate::client::Engine;
 use crate::container::Listed;
 use crate::events::Ends;
-use crate::identity::{launch_of, server_of};
+use crate::identity::{CONFIG, launch_of, server_of};
+use crate::image::ImageRef;
 use crate::limits::{Able, Limits};
+use crate::network::ServerNetwork;
+use crate::pull::{PullPolicy, Pulls};
+use crate::registry::Registries;
 use crate::settings::DockerSettings;
-use crate::spawner::{DockerSpawner, image_is_missing};
+use crate::spawner::DockerSpawner;
+use crate::start::image_is_missing;
 
 /// Where a server listens inside its container when nothing says otherwise.
 const PORT: u16 = 8888;
@@ -23,7 +29,9 @@ const PORT: u16 = 8888;
 /// Makes the [`DockerSpawner`]s of one hub on one engine.
 #[derive(Debug, Clone)]
 pub struct DockerFactory {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
+    /// Pulls ahead of time. Beside what is shared, so that they end with the factory.
+    pub(crate) ahead: Arc<Mutex<JoinSet<()>>>,
 }
 
 /// What all spawners of a factory share.
@@ -34,7 +42,10 @@ pub(crate) struct Shared {
     pub(crate) engine: Arc<Engine>,
     pub(crate) instance: String,
     pub(crate) ends: Ends,
+    pub(crate) network: ServerNetwork,
     able: OnceLock<Able>,
+    pub(crate) pulls: Pulls,
+    pub(crate) registries: Arc<Registries>,
 }
 
 /// Adds the kind `docker` to a registry.
@@ -54,6 +65,9 @@ impl DockerFactory {
     /// they become DockerSpawner's: `cmd` is the image's own, `env_keep` keeps nothing, `ip` is
     /// every address of the container, `port` is 8888.
     pub fn new(config: SpawnerConfig, settings: DockerSettings, instance: String) -> Self {
+        let registries =
+            Registries::new(settings.registries.clone(), settings.docker_config.clone());
+        let network = ServerNetwork::new(&settings, &instance);
         Self {
             shared: Arc::new(Shared {
                 config: inside_container(config, settings.port),
@@ -61,8 +75,12 @@ impl DockerFactory {
                 settings,
                 instance,
                 ends: Ends::default(),
+                network,
                 able: OnceLock::new(),
+                pulls: Pulls::default(),
+                registries: Arc::new(registries),
             }),
+            ahead: Arc::default(),
         }
     }
 
@@ -106,7 +124,11 @@ impl SpawnerFactory for DockerFactory {
             tracing::warn!("this engine cannot limit swap: `mem_limit` holds for memory alone");
         }
         self.check_network().await?;
-        self.check_images().await
+        self.check_images().await?;
+        if shared.settings.pull.pre_pull {
+            self.pull_ahead();
+        }
+        Ok(())
     }
 
     async fn reap(&self, known: &[Known]) -> Result<Vec<Found>, SpawnError> {
@@ -124,11 +146,16 @@ impl SpawnerFactory for DockerFactory {
             .into_iter()
             // A stopped one is kept for its log, or for the next start.
             .filter(|container| container.runs || settings.remove)
-            .filter_map(|container| self.found(container))
-            .filter(|found| {
-                !known
-                    .iter()
-                    .any(|known| known.server == found.server && known.launch_id == found.launch_id)
+            .filter_map(|container| {
+                let found = self.found(&container)?;
+                let is_known = known.iter().any(|known| {
+                    // One that is used again carries the mark of the run that it was made for. It
+                    // is the only one of its server, so it is of the run that the books have.
+                    known.server == found.server
+                        && (known.launch_id == found.launch_id
+                            || container.labels.contains_key(CONFIG))
+                });
+                (!is_known).then_some(found)
             })
             .collect())
     }
@@ -156,7 +183,7 @@ impl Shared {
 
 impl DockerFactory {
     /// The run that a container belongs to, if its labels say so.
-    fn found(&self, container: Listed) -> Option<Found> {
+    fn found(&self, container: &Listed) -> Option<Found> {
         let server = server_of(&container.labels)?;
         let launch_id = launch_of(&container.labels)?;
         let spawner = self.spawner(&server);
@@ -170,33 +197,29 @@ impl DockerFactory {
     /// An engine creates containers on a network that it does not have, and fails to start them.
     async fn check_network(&self) -> Result<(), SpawnError> {
         let Shared {
-            engine, settings, ..
+            engine,
+            settings,
+            network,
+            ..
         } = &*self.shared;
-        let Some(network) = &settings.network else {
-            return Ok(());
-        };
-        let name = network.as_str();
-        let found = engine
-            .network(network)
-            .await
-            .map_err(|error| error.doing("look for the network"))?;
-        match found {
-            None => {
-                let message = format!(
-                    "The Docker Engine has no network \"{name}\". An admin can make it with: \
-                     docker network create {name}"
-                );
-                Err(SpawnError::new(SpawnErrorKind::NotFound, message))
-            }
-            Some(found) if found.internal && !settings.is_internal() => {
-                let message = format!(
-                    "The network \"{name}\" is internal, so the Docker Engine publishes no ports \
-                     on it. Set use_internal_ip = true."
-                );
-                Err(SpawnError::new(SpawnErrorKind::Refused, message))
-            }
-            Some(_) => Ok(()),
+        let found = network.ensure(engine).await?;
+        if found.internal && !settings.is_internal() {
+            let message = format!(
+                "The network \"{}\" is internal, so the Docker Engine publishes no ports on it. \
+                 Set use_internal_ip = true.",
+                network.name()
+            );
+            return Err(SpawnError::new(SpawnErrorKind::Refused, message));
         }
+        Ok(())
+    }
+
+    /// The default image, then the others.
+    pub(crate) fn images(&self) -> impl Iterator<Item = &ImageRef> {
+        let images = &self.shared.settings.images;
+        let default = images.default_image();
+        let others = images.offered().filter(move |image| *image != default);
+        std::iter::once(default).chain(others)
     }
 
     /// Without the default image nobody can start; without another one, only those who choose it.
@@ -205,14 +228,20 @@ impl DockerFactory {
             engine, settings, ..
         } = &*self.shared;
         let default = settings.images.default_image();
-        let others = settings.images.offered().filter(|image| *image != default);
-        for image in std::iter::once(default).chain(others) {
+        let policy = settings.pull.policy;
+        if policy == PullPolicy::Skip {
+            return Ok(());
+        }
+        for image in self.images() {
             let found = engine
                 .image(image)
                 .await
                 .map_err(|error| error.doing("look for the image"))?;
             match found {
                 Some(_) => {}
+                None if policy.pulls() && image.pullable().is_some() => {
+                    tracing::info!(%image, "this image will be pulled when it is needed");
+                }
                 None if image == default => return Err(image_is_missing(image)),
                 None => tracing::warn!(%image, "an allowed image is not on this engine"),
             }

@@ -16,6 +16,8 @@ use std::net::Ipv4Addr;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::registry::RegistryHost;
+
 /// The longest name (registry and path), which is the engine's own limit.
 const NAME_MAX: usize = 255;
 /// The longest tag.
@@ -28,6 +30,15 @@ const TAG_MAX: usize = 128;
 /// engine reads it as an image's id.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageRef(Arc<str>);
+
+/// What an engine is asked to pull: one image, never all tags of a name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Pullable {
+    /// The name, with the digest if there is one.
+    pub(crate) from: String,
+    /// The tag; `None` with a digest.
+    pub(crate) tag: Option<String>,
+}
 
 /// Why a text is no reference to an image. The sentence is meant for whoever typed it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,6 +85,53 @@ impl ImageRef {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The registry that it is of.
+    pub(crate) fn registry(&self) -> RegistryHost {
+        match self.0.split_once('/') {
+            Some((first, _)) if names_registry(first) => RegistryHost::known(first),
+            _ => RegistryHost::hub(),
+        }
+    }
+
+    /// What to ask a registry for; `None` for the id of an image, which no registry knows.
+    pub(crate) fn pullable(&self) -> Option<Pullable> {
+        if is_digest(&self.0) {
+            return None;
+        }
+        let (tagged, digest) = match self.0.split_once('@') {
+            None => (&*self.0, None),
+            Some((tagged, digest)) => (tagged, Some(digest)),
+        };
+        let (name, tag) = match tag_at(tagged) {
+            None => (tagged, None),
+            Some(colon) => (&tagged[..colon], Some(&tagged[colon + 1..])),
+        };
+        Some(match digest {
+            // The digest says all that the tag does.
+            Some(digest) => Pullable {
+                from: format!("{name}@{digest}"),
+                tag: None,
+            },
+            // Without a tag an engine would pull all there are.
+            None => Pullable {
+                from: name.to_owned(),
+                tag: Some(tag.unwrap_or("latest").to_owned()),
+            },
+        })
+    }
+}
+
+/// Where the colon before a tag is, if there is one. A colon before the last slash belongs to the
+/// registry's port.
+fn tag_at(tagged: &str) -> Option<usize> {
+    let last = tagged.rfind('/').map_or(0, |slash| slash + 1);
+    tagged[last..].find(':').map(|colon| last + colon)
+}
+
+/// Whether the part before the first slash is a registry and not the first part of a path.
+fn names_registry(first: &str) -> bool {
+    first == "localhost" || first.contains(['.', ':'])
 }
 
 fn check(raw: &str) -> Result<(), ImageRefError> {
@@ -89,18 +147,16 @@ fn check(raw: &str) -> Result<(), ImageRefError> {
         Some((tagged, digest)) if is_digest(digest) => tagged,
         Some(_) => return Err(ImageRefError::Digest),
     };
-    // A colon before the last slash belongs to the registry's port.
-    let last = tagged.rfind('/').map_or(0, |slash| slash + 1);
-    let name = match tagged[last..].find(':') {
+    let name = match tag_at(tagged) {
         None => tagged,
-        Some(colon) if is_tag(&tagged[last + colon + 1..]) => &tagged[..last + colon],
+        Some(colon) if is_tag(&tagged[colon + 1..]) => &tagged[..colon],
         Some(_) => return Err(ImageRefError::Tag),
     };
     if name.len() > NAME_MAX {
         return Err(ImageRefError::TooLong);
     }
     let path = match name.split_once('/') {
-        Some((first, rest)) if first == "localhost" || first.contains(['.', ':']) => {
+        Some((first, rest)) if names_registry(first) => {
             if !is_registry(first) {
                 return Err(ImageRefError::Registry);
             }
@@ -129,7 +185,8 @@ fn is_tag(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }
 
-fn is_registry(text: &str) -> bool {
+/// Whether it is a host in lower case, with a port or without.
+pub(crate) fn is_registry(text: &str) -> bool {
     let (host, port) = match text.split_once(':') {
         None => (text, None),
         Some((host, port)) => (host, Some(port)),
@@ -207,6 +264,48 @@ mod tests {
         ] {
             assert_eq!(ImageRef::new(raw).map(|r| r.to_string()), Ok(raw.into()));
         }
+    }
+
+    #[test]
+    fn what_is_pulled_is_one_image() {
+        for (raw, registry, from, tag) in [
+            ("lab", "docker.io", "lab", Some("latest")),
+            ("jupyter/lab:1", "docker.io", "jupyter/lab", Some("1")),
+            ("quay.io/a/b", "quay.io", "quay.io/a/b", Some("latest")),
+            (
+                "index.docker.io/a/b:2",
+                "docker.io",
+                "index.docker.io/a/b",
+                Some("2"),
+            ),
+            (
+                "localhost:5000/a:b",
+                "localhost:5000",
+                "localhost:5000/a",
+                Some("b"),
+            ),
+            (
+                &format!("lab@{DIGEST}"),
+                "docker.io",
+                &format!("lab@{DIGEST}"),
+                None,
+            ),
+            (
+                &format!("r.io/lab:1@{DIGEST}"),
+                "r.io",
+                &format!("r.io/lab@{DIGEST}"),
+                None,
+            ),
+        ] {
+            let image = ImageRef::new(raw).unwrap();
+            assert_eq!(image.registry().as_str(), registry, "{raw}");
+            let pullable = image.pullable().unwrap();
+            assert_eq!(
+                (pullable.from.as_str(), pullable.tag.as_deref()),
+                (from, tag)
+            );
+        }
+        assert_eq!(ImageRef::new(DIGEST).unwrap().pullable(), None);
     }
 
     #[test]

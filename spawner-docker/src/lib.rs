@@ -22,8 +22,10 @@
 //! # Ok::<_, spawner_docker::ImageRefError>(())
 //! ```
 //!
-//! Images must be on the engine: nothing is pulled. The engine is the one that `DOCKER_HOST` names,
-//! or the local one.
+//! An image that the engine does not have is pulled at the first start that needs it, with its
+//! progress shown to whoever waits; [`PullSettings`] says when and how long. With
+//! `allowed_images = "*"` that means every image that the hub's logins can see. The engine is the one
+//! that `DOCKER_HOST` names, or the local one.
 
 mod choice;
 mod client;
@@ -37,9 +39,15 @@ mod image;
 mod limits;
 mod log;
 mod name;
+mod network;
 mod ours;
+mod patch;
+mod pull;
+mod registry;
+mod reuse;
 mod settings;
 mod spawner;
+mod start;
 mod table;
 mod volume;
 
@@ -47,6 +55,10 @@ pub use choice::{ChoiceError, ImageChoice};
 pub use factory::{DockerFactory, register};
 pub use image::{ImageRef, ImageRefError};
 pub use name::{Prefix, PrefixError};
+pub use patch::{Overrides, Patch, PatchError};
+pub use pull::{PullPolicy, PullPolicyError, PullSettings};
+pub use registry::{PasswordSource, RegistryHost, RegistryHostError, RegistryLogin};
+pub use reuse::Reuse;
 pub use settings::{Capability, CapabilityError, DockerSettings, Network, NetworkError};
 pub use spawner::DockerSpawner;
 pub use volume::{Volume, VolumeError};

@@ -10,7 +10,6 @@
 //! labels (see [`identity`](crate::identity)).
 
 use std::fmt;
-use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 use spawner_core::ServerId;
@@ -68,11 +67,8 @@ impl ContainerName {
         }
         // Everything is ASCII, so any cut is a boundary.
         let cut = &whole[..NAME_MAX - CUT.len() - 2 * HASH_BYTES];
-        let mut name = format!("{}{CUT}", cut.trim_end_matches('-'));
-        for byte in &Sha256::digest(object.as_bytes())[..HASH_BYTES] {
-            let _ = write!(name, "{byte:02x}");
-        }
-        Self(name)
+        let hash = hex(&Sha256::digest(object.as_bytes())[..HASH_BYTES]);
+        Self(format!("{}{CUT}{hash}", cut.trim_end_matches('-')))
     }
 
     /// The name.
@@ -85,6 +81,18 @@ impl fmt::Display for ContainerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Bytes as digits of 0-9 and a-f.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+    ];
+    let digit = |half: u8| DIGITS[usize::from(half)];
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }
 
 /// Whether the engine takes it as the name of a container, volume or network.

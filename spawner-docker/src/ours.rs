@@ -180,6 +180,15 @@ impl Ours {
         Ok(())
     }
 
+    /// Kills what runs in a container of ours, paused or not, and leaves the container.
+    pub(crate) async fn halt(&self, id: &ContainerId) -> Result<(), SpawnError> {
+        self.engine()
+            .kill(id)
+            .await
+            .map_err(|error| error.doing("stop the container"))?;
+        self.wait_until_still(id).await
+    }
+
     /// A killed container is on its way out when the engine has answered.
     async fn wait_until_still(&self, id: &ContainerId) -> Result<(), SpawnError> {
         for _ in 0..TRIES {

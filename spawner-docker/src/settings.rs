@@ -3,13 +3,19 @@
 //! Fields are of types that cannot hold nonsense, so a factory built from them has nothing left to
 //! refuse. How the table `[spawner.docker]` becomes one is in [`table`](crate::table).
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::{NonZeroU16, NonZeroU32};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::choice::ImageChoice;
 use crate::image::ImageRef;
 use crate::name::{Prefix, is_object_name};
+use crate::patch::Patch;
+use crate::pull::PullSettings;
+use crate::registry::{RegistryHost, RegistryLogin};
+use crate::reuse::Reuse;
 use crate::volume::Volume;
 
 /// The settings of a [`DockerFactory`](crate::DockerFactory); `DockerSettings::new(images)` has the
@@ -21,15 +27,26 @@ pub struct DockerSettings {
     /// Where the engine is: `unix:///path` or `tcp://host:port`. Without it `DOCKER_HOST` says so,
     /// or else it is the local socket.
     pub host: Option<String>,
+    /// How long the engine may take to answer at all before a start; one that takes longer fails it.
+    /// Default 0.9 s.
+    pub connect_timeout: Duration,
+    /// When and how images are pulled.
+    pub pull: PullSettings,
+    /// What the hub logs in to registries with.
+    pub registries: BTreeMap<RegistryHost, RegistryLogin>,
+    /// The folder of docker's own `config.json`, which is asked for registries that are not among
+    /// those. Without it `DOCKER_CONFIG` says so, or else it is `.docker` in the hub's home.
+    pub docker_config: Option<PathBuf>,
     /// The address of the engine's host on which a server's port is published. Default `127.0.0.1`.
     pub host_ip: IpAddr,
     /// The port that servers listen on inside their containers. Without it the shared `port`
     /// counts, or else it is 8888.
     pub port: Option<NonZeroU16>,
-    /// The network that containers join; `None` is the engine's default bridge.
+    /// The network that containers join. Without it: a bridge of the hub's own, made when it is
+    /// missing, on which containers cannot reach each other.
     pub network: Option<Network>,
     /// Reach servers at their containers' own addresses and publish no port. Without it: yes on a
-    /// network of one's own, no on the default bridge.
+    /// network that is named here, no on the default bridge and on the hub's own.
     pub use_internal_ip: Option<bool>,
     /// What container names start with. Default `jupyter`.
     pub prefix: Prefix,
@@ -43,8 +60,12 @@ pub struct DockerSettings {
     /// How long a server has to end when it is asked politely. Default 10 s.
     pub stop_timeout: Duration,
     /// Remove a container when its server has stopped. Without it the stopped container stays, with
-    /// its log, until the next start replaces it. Default true.
+    /// its log, until the next start uses or replaces it. Default true.
     pub remove: bool,
+    /// What becomes of a container that has stayed.
+    pub reuse: Reuse,
+    /// Raw settings in the words of the engine's API, merged over everything above.
+    pub patch: Patch,
 }
 
 /// The name of a network that containers can join. The namespaces of the host and of other
@@ -78,6 +99,10 @@ impl DockerSettings {
         Self {
             images,
             host: None,
+            connect_timeout: Duration::from_millis(900),
+            pull: PullSettings::default(),
+            registries: BTreeMap::new(),
+            docker_config: None,
             host_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: None,
             network: None,
@@ -88,20 +113,21 @@ impl DockerSettings {
             cap_add: Vec::new(),
             stop_timeout: Duration::from_secs(10),
             remove: true,
+            reuse: Reuse::default(),
+            patch: Patch::default(),
         }
     }
 
     /// Whether servers are reached at their containers' own addresses.
     pub(crate) fn is_internal(&self) -> bool {
+        let of_others = |network: &Network| network.as_str() != Network::BRIDGE;
         self.use_internal_ip
-            .unwrap_or_else(|| self.network_name() != Network::BRIDGE)
+            .unwrap_or_else(|| self.network.as_ref().is_some_and(of_others))
     }
 
-    /// The network that containers join.
-    pub(crate) fn network_name(&self) -> &str {
-        self.network
-            .as_ref()
-            .map_or(Network::BRIDGE, Network::as_str)
+    /// Whether stopped containers are used again.
+    pub(crate) fn reuses(&self) -> bool {
+        !self.remove && self.reuse != Reuse::Never
     }
 }
 

@@ -1,13 +1,13 @@
 //! One server of one user as a container.
 //!
 //! ```text
-//! start: image there? -> checkpoint -> remove what an earlier run left -> create -> start -> address
-//! stop:  every container of this run: end, remove, until gone
+//! start   see the module of that name
+//! poll    what the engine says of the container of this run, or what was heard of its end
+//! stop    every container of this run: end, remove, until gone
 //! ```
 //!
 //! What is ours, and that nothing else is touched, is [`Ours`]' business.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,21 +15,20 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use spawner_core::{
     Endpoint, Env, ExitStatus, FormContext, FormData, Launch, LaunchId, OptionsError, OptionsForm,
-    PollStatus, ServerId, SpawnContext, SpawnError, SpawnErrorKind, Spawner, SpawnerConfig,
-    SpawnerState, StateError, StopMode, UserOptions, base_env,
+    PollStatus, ServerId, SpawnContext, SpawnError, Spawner, SpawnerConfig, SpawnerState,
+    StateError, StopMode, UserOptions, base_env,
 };
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::choice;
-use crate::client::{Engine, host_of};
-use crate::container::{Container, ContainerId, Listed};
-use crate::create::create_body;
+use crate::client::Engine;
+use crate::container::{Container, ContainerId};
 use crate::events::Heard;
 use crate::factory::Shared;
-use crate::image::ImageRef;
 use crate::limits::Limits;
-use crate::ours::{Ours, PAUSE, TRIES};
+use crate::ours::Ours;
+use crate::patch::Overrides;
 
 /// The layout of [`State`].
 const STATE_VERSION: u32 = 1;
@@ -42,21 +41,21 @@ const RETRY: Duration = Duration::from_millis(500);
 /// precedence over the configured one.
 #[derive(Debug)]
 pub struct DockerSpawner {
-    shared: Arc<Shared>,
-    server: ServerId,
-    ours: Ours,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) server: ServerId,
+    pub(crate) ours: Ours,
     /// The present run, from the moment that something may be made for it.
-    run: Option<Run>,
+    pub(crate) run: Option<Run>,
 }
 
 /// A run, which is over when its container is.
 #[derive(Debug)]
-struct Run {
-    launch: LaunchId,
+pub(crate) struct Run {
+    pub(crate) launch: LaunchId,
     /// Its container. `None` until it is made, or found again by its labels.
-    container: Option<ContainerId>,
+    pub(crate) container: Option<ContainerId>,
     /// Where it was reached at first.
-    endpoint: Option<Endpoint>,
+    pub(crate) endpoint: Option<Endpoint>,
     /// How it ended, once that was told.
     ended: Option<ExitStatus>,
     /// What is heard of the container; `None` until somebody listens.
@@ -75,7 +74,7 @@ struct State {
 }
 
 impl Run {
-    fn new(launch: LaunchId, container: Option<ContainerId>) -> Self {
+    pub(crate) fn new(launch: LaunchId, container: Option<ContainerId>) -> Self {
         Self {
             launch,
             container,
@@ -97,7 +96,7 @@ impl DockerSpawner {
         }
     }
 
-    fn engine(&self) -> &Engine {
+    pub(crate) fn engine(&self) -> &Engine {
         &self.shared.engine
     }
 
@@ -112,7 +111,7 @@ impl DockerSpawner {
     }
 
     /// The container of the present run as it is now, if there is one.
-    async fn look(&mut self) -> Result<Option<Container>, SpawnError> {
+    pub(crate) async fn look(&mut self) -> Result<Option<Container>, SpawnError> {
         let Some(run) = &mut self.run else {
             return Ok(None);
         };
@@ -134,41 +133,18 @@ impl DockerSpawner {
         let Some(run) = &mut self.run else {
             return Ok(PollStatus::Exited(ExitStatus::Unknown));
         };
-        let status = match found {
-            Some(container) => container.status(),
-            None => {
+        let status = found.map_or_else(
+            || {
                 let heard = run.heard.as_ref().and_then(|heard| heard.borrow().ended);
                 let ended = run.ended.or(heard);
                 PollStatus::Exited(ended.unwrap_or(ExitStatus::Unknown))
-            }
-        };
+            },
+            |container| container.status(),
+        );
         if let PollStatus::Exited(status) = status {
             run.ended = Some(status);
         }
         Ok(status)
-    }
-
-    /// Where a container that was just started is reached. The engine can say that it runs before
-    /// its port is published.
-    async fn reachable(&mut self) -> Result<Endpoint, SpawnError> {
-        for _ in 0..TRIES {
-            let container = self.look().await?;
-            let status = container
-                .as_ref()
-                .map_or(PollStatus::Exited(ExitStatus::Unknown), Container::status);
-            if let PollStatus::Exited(status) = status {
-                let message = format!("The server ended while it was being started: {status}.");
-                return Err(SpawnError::new(SpawnErrorKind::Exited(status), message));
-            }
-            if let Some(endpoint) = container.and_then(|found| self.address(&found)) {
-                return Ok(endpoint);
-            }
-            sleep(PAUSE).await;
-        }
-        Err(SpawnError::other(
-            "The container runs, but the Docker Engine gave it no address. An admin can check \
-             `network_name` and `use_internal_ip`.",
-        ))
     }
 
     /// Whether the container runs where nobody looks for it: somebody has started it again, and the
@@ -186,32 +162,13 @@ impl DockerSpawner {
         }
     }
 
-    fn address(&self, container: &Container) -> Option<Endpoint> {
+    pub(crate) fn address(&self, container: &Container) -> Option<Endpoint> {
         let settings = &self.shared.settings;
         container.endpoint(
-            settings.is_internal().then(|| settings.network_name()),
+            settings.is_internal().then(|| self.shared.network.name()),
             self.shared.config.port,
             self.engine().host_name(),
         )
-    }
-
-    /// Inside a container, loopback is the container: by far the commonest reason for a server that
-    /// starts and never becomes ready.
-    fn warn_of_loopback(&self, launch: &Launch) {
-        let url = &launch.ctx.hub.api_url;
-        let host = host_of(url);
-        let address = host.parse::<IpAddr>();
-        if host == "localhost" || address.is_ok_and(|address| address.is_loopback()) {
-            tracing::warn!(
-                server = %self.server, url,
-                "servers in containers cannot reach the hub on loopback: set connect_url"
-            );
-            let message = format!(
-                "The server is told to find the hub at {url}, which inside a container is the \
-                 container itself. An admin can set connect_url."
-            );
-            launch.report(5, message);
-        }
     }
 }
 
@@ -222,59 +179,7 @@ impl Spawner for DockerSpawner {
     }
 
     async fn start(&mut self, launch: Launch) -> Result<Endpoint, SpawnError> {
-        let settings = &self.shared.settings;
-        let image = settings
-            .images
-            .resolve(&launch.ctx.options)
-            .map_err(|error| {
-                SpawnError::new(SpawnErrorKind::Refused, error.message.clone()).with_source(error)
-            })?;
-        let limits = Limits::of(&self.shared.config)?;
-        if limits != Limits::default() {
-            let able = self.shared.able().await?;
-            able.check(limits, false)?;
-        }
-        self.warn_of_loopback(&launch);
-        launch.report(10, format!("Looking for the image {image}"));
-        let info = self
-            .engine()
-            .image(&image)
-            .await
-            .map_err(|error| error.doing("look for the image"))?
-            .ok_or_else(|| image_is_missing(&image))?;
-        let port = self.shared.config.port;
-        let labels = self.ours.labels(&launch.ctx.launch_id);
-        let body = create_body(settings, limits, labels, &launch, &image, &info, port)?;
-
-        let id = launch.ctx.launch_id.clone();
-        self.run = Some(Run::new(id, None));
-        // From here on a container can exist; its labels are in the books before it does.
-        launch.checkpoint(&self.get_state()).await?;
-        for Listed { id, .. } in self.ours.all().await? {
-            tracing::info!(server = %self.server, container = id.short(), "removing an older run");
-            launch.report(20, "Removing the container of an earlier run");
-            self.ours.remove(&id).await?;
-        }
-        launch.report(30, format!("Creating the container {}", self.ours.name()));
-        let id = self.ours.create(body).await?;
-        if let Some(run) = &mut self.run {
-            run.container = Some(id.clone());
-        }
-        tracing::info!(
-            server = %self.server, container = id.short(), name = %self.ours.name(), %image,
-            "created a container"
-        );
-        launch.report(60, "Starting the container");
-        self.engine()
-            .start(&id)
-            .await
-            .map_err(|error| error.doing("start the container"))?;
-        let endpoint = self.reachable().await?;
-        if let Some(run) = &mut self.run {
-            run.endpoint = Some(endpoint.clone());
-        }
-        launch.report(80, "The container runs");
-        Ok(endpoint)
+        Box::pin(self.start_with(launch, Overrides::default())).await
     }
 
     async fn stop(&mut self, mode: StopMode) -> Result<(), SpawnError> {
@@ -283,8 +188,8 @@ impl Spawner for DockerSpawner {
         };
         // By label, and not only the one that we know: a start that was interrupted may have made
         // one that we never heard of.
-        let made = self.ours.of_run(&run.launch).await?;
-        let mut containers: Vec<_> = made.into_iter().map(|found| found.id).collect();
+        let labelled = self.ours.of_run(&run.launch).await?;
+        let mut containers: Vec<_> = labelled.into_iter().map(|found| found.id).collect();
         if let Some(id) = &run.container
             && !containers.contains(id)
             && self.ours.look(id).await?.is_some()
@@ -428,14 +333,6 @@ impl Spawner for DockerSpawner {
     }
 }
 
-/// The error of an image that the engine does not have.
-pub(crate) fn image_is_missing(image: &ImageRef) -> SpawnError {
-    let message = format!(
-        "The image \"{image}\" is not on this host. An admin can fetch it with: docker pull {image}"
-    );
-    SpawnError::new(SpawnErrorKind::NotFound, message)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -443,6 +340,7 @@ mod tests {
 
     use super::*;
     use crate::factory::DockerFactory;
+    use crate::image::ImageRef;
     use crate::settings::DockerSettings;
 
     fn spawner(config: SpawnerConfig) -> DockerSpawner {

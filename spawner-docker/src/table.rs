@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::num::{NonZeroU16, NonZeroU32};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -23,11 +24,18 @@ use spawner_core::SetupError;
 use crate::choice::{ChoiceError, ImageChoice};
 use crate::image::ImageRef;
 use crate::name::Prefix;
+use crate::patch::Patch;
+use crate::registry::{LoginTable, RegistryHost, RegistryLogin};
+use crate::reuse::Reuse;
 use crate::settings::{Capability, DockerSettings, Network};
 use crate::volume::Volume;
 
 /// The longest `stop_timeout`.
 const STOP_TIMEOUT_MAX: f64 = 3600.0;
+/// The longest `connect_timeout`.
+const CONNECT_TIMEOUT_MAX: f64 = 60.0;
+/// The longest `pull_timeout`.
+const PULL_TIMEOUT_MAX: f64 = 86_400.0;
 
 /// The keys as they are written; what is absent keeps the default of [`DockerSettings`].
 #[derive(Debug, Default, Deserialize)]
@@ -36,6 +44,13 @@ struct Table {
     image: Option<String>,
     allowed_images: Option<Value>,
     host: Option<String>,
+    connect_timeout: Option<f64>,
+    pull_policy: Option<String>,
+    pull_timeout: Option<f64>,
+    pull_stall_timeout: Option<f64>,
+    pre_pull: Option<bool>,
+    registries: BTreeMap<String, LoginTable>,
+    docker_config: Option<PathBuf>,
     host_ip: Option<IpAddr>,
     port: Option<NonZeroU16>,
     network_name: Option<String>,
@@ -47,6 +62,9 @@ struct Table {
     cap_add: Vec<String>,
     stop_timeout: Option<f64>,
     remove: Option<bool>,
+    reuse: Reuse,
+    extra_create: Map<String, Value>,
+    extra_host_config: Map<String, Value>,
 }
 
 impl DockerSettings {
@@ -71,6 +89,8 @@ impl DockerSettings {
         settings.host_ip = table.host_ip.unwrap_or(settings.host_ip);
         settings.remove = table.remove.unwrap_or(settings.remove);
         settings.port = table.port;
+        settings.reuse = table.reuse;
+        settings.patch = table.patch()?;
         for (at, raw) in table.cap_add.iter().enumerate() {
             let capability = Capability::new(raw).map_err(at_key(format!("cap_add[{at}]")))?;
             settings.cap_add.push(capability);
@@ -82,6 +102,43 @@ impl DockerSettings {
             }
             settings.stop_timeout = Duration::from_secs_f64(seconds);
         }
+        let pull = &mut settings.pull;
+        pull.policy =
+            optional(table.pull_policy.as_deref(), "pull_policy", str::parse)?.unwrap_or_default();
+        pull.pre_pull = table.pre_pull.unwrap_or(pull.pre_pull);
+        if pull.pre_pull && !pull.policy.pulls() {
+            let message = "with this pull_policy nothing is pulled";
+            return Err(SetupError::key("pre_pull", message));
+        }
+        for (key, seconds, limit, max) in [
+            (
+                "connect_timeout",
+                table.connect_timeout,
+                &mut settings.connect_timeout,
+                CONNECT_TIMEOUT_MAX,
+            ),
+            (
+                "pull_timeout",
+                table.pull_timeout,
+                &mut pull.timeout,
+                PULL_TIMEOUT_MAX,
+            ),
+            (
+                "pull_stall_timeout",
+                table.pull_stall_timeout,
+                &mut pull.stall_timeout,
+                PULL_TIMEOUT_MAX,
+            ),
+        ] {
+            let Some(seconds) = seconds else { continue };
+            if !(0.1..=max).contains(&seconds) {
+                let message = format!("it must be 0.1 to {max} seconds");
+                return Err(SetupError::key(key, message));
+            }
+            *limit = Duration::from_secs_f64(seconds);
+        }
+        settings.docker_config = table.docker_config;
+        settings.registries = logins(table.registries)?;
         if let Some(host) = table.host {
             let known = ["unix://", "tcp://", "http://", "https://"];
             if !known.iter().any(|scheme| host.starts_with(scheme)) {
@@ -129,6 +186,13 @@ impl Table {
         })
     }
 
+    fn patch(&self) -> Result<Patch, SetupError> {
+        let (create, host) = (self.extra_create.clone(), self.extra_host_config.clone());
+        // Each for itself first, so that an error is at its own key.
+        Patch::new(create.clone(), Map::new()).map_err(at_key("extra_create"))?;
+        Patch::new(create, host).map_err(at_key("extra_host_config"))
+    }
+
     fn all_volumes(&self) -> Result<Vec<Volume>, SetupError> {
         let mut volumes: Vec<Volume> = Vec::new();
         for (table, entries, read_only) in [
@@ -173,6 +237,23 @@ fn allowed(
     Ok((name.unwrap_or(text).to_owned(), image))
 }
 
+fn logins(
+    tables: BTreeMap<String, LoginTable>,
+) -> Result<BTreeMap<RegistryHost, RegistryLogin>, SetupError> {
+    let mut logins = BTreeMap::new();
+    for (name, table) in tables {
+        let key = format!("registries.{name}");
+        let host = RegistryHost::new(&name).map_err(at_key(&key))?;
+        if logins.insert(host, table.login(&key)?).is_some() {
+            return Err(SetupError::key(
+                key,
+                "this registry is there by another name as well",
+            ));
+        }
+    }
+    Ok(logins)
+}
+
 fn optional<T, E: fmt::Display>(
     raw: Option<&str>,
     key: &str,
@@ -191,6 +272,7 @@ mod tests {
     use spawner_core::UserOptions;
 
     use super::*;
+    use crate::pull::{PullPolicy, PullSettings};
 
     fn read(table: Value) -> Result<DockerSettings, SetupError> {
         let Value::Object(table) = table else {
@@ -225,6 +307,16 @@ mod tests {
             "cap_add": ["CHOWN"],
             "stop_timeout": 2.5,
             "remove": false,
+            "connect_timeout": 3,
+            "pull_policy": "Always",
+            "pull_timeout": 600,
+            "pull_stall_timeout": 30.5,
+            "pre_pull": true,
+            "docker_config": "/etc/hubd/docker",
+            "registries": {"quay.io": {"username": "u", "password": "p"}},
+            "reuse": "always",
+            "extra_create": {"Hostname": "lab"},
+            "extra_host_config": {"ShmSize": 1 << 30},
         }))
         .unwrap();
         let options: UserOptions = serde_json::from_value(json!({"image": "Plain"})).unwrap();
@@ -232,6 +324,15 @@ mod tests {
         assert_eq!(settings.volumes.len(), 2);
         assert_eq!(settings.pids_limit, None);
         assert_eq!(settings.stop_timeout, Duration::from_millis(2500));
+        assert_eq!(settings.connect_timeout, Duration::from_secs(3));
+        let pull = PullSettings {
+            policy: PullPolicy::Always,
+            timeout: Duration::from_mins(10),
+            stall_timeout: Duration::from_millis(30_500),
+            pre_pull: true,
+        };
+        assert_eq!(settings.pull, pull);
+        assert_eq!(settings.registries.len(), 1);
     }
 
     #[test]
@@ -286,6 +387,50 @@ mod tests {
             ),
             (json!({"image": "x", "stop_timeout": -1}), "stop_timeout"),
             (json!({"image": "x", "remove": "yes"}), "remove"),
+            (
+                json!({"image": "x", "connect_timeout": 0}),
+                "connect_timeout",
+            ),
+            (
+                json!({"image": "x", "pull_policy": "missing"}),
+                "pull_policy",
+            ),
+            (json!({"image": "x", "pull_timeout": 0}), "pull_timeout"),
+            (
+                json!({"image": "x", "pull_stall_timeout": 1e9}),
+                "pull_stall_timeout",
+            ),
+            (
+                json!({"image": "x", "pre_pull": true, "pull_policy": "never"}),
+                "pre_pull",
+            ),
+            (
+                json!({"image": "x", "registries": {"Quay.io": {}}}),
+                "registries.Quay.io",
+            ),
+            (
+                json!({"image": "x", "registries": {"quay.io": {"username": "u"}}}),
+                "registries.quay.io.password",
+            ),
+            (
+                json!({"image": "x", "registries": {"quay.io": {"user": "u"}}}),
+                "registries.quay.io.user",
+            ),
+            (
+                json!({"image": "x", "registries": {
+                    "docker.io": {"identity_token": "t"}, "index.docker.io": {"identity_token": "t"},
+                }}),
+                "registries.index.docker.io",
+            ),
+            (json!({"image": "x", "reuse": "sometimes"}), "reuse"),
+            (
+                json!({"image": "x", "extra_create": {"hostname": "h"}}),
+                "extra_create",
+            ),
+            (
+                json!({"image": "x", "extra_host_config": {"Memory": "1G"}}),
+                "extra_host_config",
+            ),
         ] {
             let error = read(table.clone()).unwrap_err();
             assert_eq!(error.key.as_deref(), Some(key), "{table}: {error}");

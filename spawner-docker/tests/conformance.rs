@@ -7,8 +7,6 @@ mod forward;
 mod image;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -52,6 +50,7 @@ impl Backend for Place {
             "image": self.image.name,
             "prefix": format!("k{}", self.instance.trim_start_matches("kit-")),
             "stop_timeout": 1,
+            "network_name": "bridge",
             "allowed_images": {"Probe": self.image.name, "Absent": "hubd-test-absent:1"},
         });
         if let Some(forwarder) = &self.forwarder {
@@ -147,22 +146,7 @@ fn options(image: &Value) -> UserOptions {
 /// The test binary, which is the server of the checks, with the libraries that it needs.
 fn this_binary() -> Result<Vec<File>, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    let listed = Command::new("ldd").arg(&program).output();
-    let listed = listed.map_err(|error| format!("ldd cannot be run: {error}"))?;
-    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-    // "libc.so.6 => /lib/libc.so.6 (0x...)", and the loader without an arrow.
-    let libraries = listed
-        .split_whitespace()
-        .filter(|word| word.starts_with('/'));
-    let mut files = vec![("probe".to_owned(), image::read(&program)?)];
-    for library in libraries {
-        let path = PathBuf::from(library);
-        files.push((
-            library.trim_start_matches('/').to_owned(),
-            image::read(&path)?,
-        ));
-    }
-    Ok(files)
+    image::with_libraries(&program, "probe")
 }
 
 spawner_core::conformance_tests!(Place);

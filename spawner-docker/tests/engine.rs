@@ -6,12 +6,14 @@ mod world;
 use std::time::Duration;
 
 use bollard::query_parameters::{KillContainerOptionsBuilder, RemoveContainerOptionsBuilder};
-use serde_json::json;
+use serde_json::{Value, json};
 use spawner_core::{
-    ExitStatus, FormContext, Known, LaunchId, OptionsForm, PollStatus, SpawnErrorKind, Spawner,
-    SpawnerConfig, SpawnerFactory as _, SpawnerState, StopMode, UserOptions,
+    Endpoint, ExitStatus, FormContext, Known, LaunchId, OptionsForm, PollStatus, ServerId,
+    SpawnErrorKind, Spawner, SpawnerConfig, SpawnerFactory as _, SpawnerState, StopMode, UserName,
+    UserOptions,
 };
-use world::{Hub, alice, get, launch, start};
+use spawner_docker::{Overrides, Patch};
+use world::{Hub, alice, get, launch, launch_of, start, until_it_answers};
 
 const GONE: PollStatus = PollStatus::Exited(ExitStatus::Unknown);
 
@@ -279,7 +281,8 @@ async fn a_strangers_container_is_left_alone() {
 async fn only_allowed_images_run() {
     let Some(hub) = Hub::open().await else { return };
     let image = &hub.image.name;
-    let table = json!({"allowed_images": {"Probe": image, "Absent": "hubd-test-absent:1"}});
+    let allowed = json!({"Probe": image, "Absent": "hubd-test-absent:1"});
+    let table = json!({"allowed_images": allowed, "pull_policy": "never"});
     let mut spawner = hub.spawner(table);
     for options in [
         json!({"image": image}),
@@ -392,4 +395,159 @@ async fn a_start_dropped_anywhere_leaves_nothing() {
         spawner.stop(StopMode::Now).await.unwrap();
         assert_eq!(hub.containers().await, [""; 0], "after {patience} ms");
     }
+}
+
+#[tokio::test]
+async fn servers_of_different_users_are_apart() {
+    let Some(hub) = Hub::open().await else { return };
+    let factory = hub.factory(json!({"network_name": null}));
+    let bob = ServerId::default_of(UserName::new("bob").unwrap());
+    let mut endpoints = Vec::new();
+    let mut spawners = Vec::new();
+    for server in [alice(), bob] {
+        let mut spawner = factory.spawner(&server);
+        let launch = launch_of(&mut spawner, &server, json!({})).await;
+        endpoints.push(spawner.start(launch).await.unwrap());
+        spawners.push(spawner);
+    }
+    let mut addresses = Vec::new();
+    for id in hub.containers().await {
+        hub.until_it_listens(&id).await;
+        let found = hub.inspect_id(&id).await;
+        let networks = &found["NetworkSettings"]["Networks"];
+        let networks = networks.as_object().unwrap();
+        assert_eq!(networks.len(), 1, "{networks:?}");
+        let own = &networks[&format!("hubd-{}", hub.instance)];
+        addresses.push(own["IPAddress"].as_str().unwrap().to_owned());
+    }
+    // The hub reaches both, on the host's side and inside.
+    for (endpoint, address) in endpoints.iter().zip(&addresses) {
+        assert_eq!(get(endpoint, "/").await, "ok\n");
+        let inside = Endpoint::Tcp {
+            host: address.clone(),
+            port: 8888,
+        };
+        assert_eq!(get(&inside, "/").await, "ok\n");
+    }
+    // Each reaches itself and not the other.
+    for endpoint in &endpoints {
+        let mut answers = Vec::new();
+        for address in &addresses {
+            answers.push(get(endpoint, &format!("/connect/{address}/8888")).await);
+        }
+        answers.sort();
+        assert_eq!(answers, ["no\n", "yes\n"]);
+    }
+    // A hub on loopback is told as the gateway.
+    let env = get(&endpoints[0], "/env").await;
+    let url = env
+        .lines()
+        .find_map(|line| line.strip_prefix("JUPYTERHUB_API_URL=http://"));
+    let (host, path) = url.unwrap().split_once(':').unwrap();
+    assert!(host.ends_with(".1") && host != "127.0.0.1", "{url:?}");
+    assert_eq!(path, "8000/hub/api");
+    for spawner in &mut spawners {
+        spawner.stop(StopMode::Now).await.unwrap();
+    }
+    assert_eq!(hub.containers().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_container_that_stays_is_used_again_with_a_fresh_environment() {
+    let Some(hub) = Hub::open().await else { return };
+    let stays = |more: &Value| {
+        let mut table = json!({"remove": false});
+        let more = more.as_object().unwrap().clone();
+        table.as_object_mut().unwrap().extend(more);
+        table
+    };
+    let unchanged = json!({});
+    let mut container = None;
+    // Each by another process of the hub.
+    for _ in 0..2 {
+        let mut spawner = hub.spawner(stays(&unchanged));
+        let launch = launch(&mut spawner, json!({})).await;
+        let marker = format!("HUBD_LAUNCH_ID={}", launch.ctx.launch_id);
+        let endpoint = spawner.start(launch).await.unwrap();
+        until_it_answers(&endpoint).await;
+        let env = get(&endpoint, "/env").await;
+        let has = |line: &str| env.lines().any(|found| found == line);
+        assert!(
+            has(&marker) && has("JUPYTERHUB_API_TOKEN=the-token"),
+            "{env}"
+        );
+        // The token is not among what the engine shows.
+        assert!(!hub.inspect().await.to_string().contains("the-token"));
+        let found = hub.container().await;
+        assert_eq!(container.get_or_insert(found.clone()), &found);
+        let (status, _) = tokio::join!(spawner.exited(), get(&endpoint, "/exit/3"));
+        assert_eq!(status, ExitStatus::Code(3));
+        spawner.stop(StopMode::Graceful).await.unwrap();
+        let left = hub.factory(stays(&unchanged)).reap(&[]).await.unwrap();
+        assert_eq!(left, []);
+    }
+    let container = container.unwrap();
+    // Made from something else: replaced, unless that was ruled out.
+    for (table, same) in [
+        (json!({"cap_add": ["CHOWN"], "reuse": "always"}), true),
+        (json!({"cap_add": ["CHOWN"]}), false),
+    ] {
+        let mut spawner = hub.spawner(stays(&table));
+        let launch = launch(&mut spawner, json!({})).await;
+        spawner.start(launch).await.unwrap();
+        assert_eq!(hub.container().await == container, same, "{table}");
+        spawner.stop(StopMode::Now).await.unwrap();
+    }
+    let container = hub.container().await;
+    let mut spawner = hub.spawner(stays(&json!({"cap_add": ["CHOWN"], "reuse": "never"})));
+    start(&hub, &mut spawner).await;
+    assert_ne!(hub.container().await, container);
+    spawner.stop(StopMode::Now).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_start_that_is_repeated_takes_what_it_made() {
+    let Some(hub) = Hub::open().await else { return };
+    let mut spawner = hub.spawner(json!({}));
+    let first = launch(&mut spawner, json!({})).await;
+    let mut again = launch(&mut spawner, json!({})).await;
+    again.ctx = first.ctx.clone();
+    let endpoint = spawner.start(first).await.unwrap();
+    let container = hub.container().await;
+    hub.docker.pause_container(&container).await.unwrap();
+    let mut other = hub.spawner(json!({}));
+    assert_eq!(other.start(again).await.unwrap(), endpoint);
+    assert_eq!(hub.container().await, container);
+    assert_eq!(hub.inspect().await["State"]["Paused"], false);
+    until_it_answers(&endpoint).await;
+    other.stop(StopMode::Now).await.unwrap();
+}
+
+#[tokio::test]
+async fn raw_settings_and_those_of_one_start_come_last() {
+    let Some(hub) = Hub::open().await else { return };
+    let table = |table: Value| table.as_object().unwrap().clone();
+    let mut spawner = hub.spawner(json!({
+        "extra_create": {"Hostname": "configured", "Labels": {"hubd.user": "mallory"}},
+        "extra_host_config": {"ShmSize": 1 << 20, "CapAdd": ["KILL"]},
+    }));
+    let launch = launch(&mut spawner, json!({})).await;
+    let patch = Patch::new(
+        table(json!({"Hostname": "once"})),
+        table(json!({"ShmSize": 2 << 20})),
+    );
+    let overrides = Overrides {
+        image: None,
+        patch: patch.unwrap(),
+    };
+    Box::pin(spawner.start_with(launch, overrides))
+        .await
+        .unwrap();
+    let found = hub.inspect().await;
+    assert_eq!(found["Config"]["Hostname"], "once");
+    assert_eq!(found["Config"]["Labels"]["hubd.user"], "alice");
+    assert_eq!(found["HostConfig"]["ShmSize"], 2 << 20);
+    assert_eq!(found["HostConfig"]["CapAdd"], json!(["KILL"]));
+    assert_eq!(found["HostConfig"]["CapDrop"], json!(["ALL"]));
+    spawner.stop(StopMode::Now).await.unwrap();
 }

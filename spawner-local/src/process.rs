@@ -128,6 +128,8 @@ impl Process {
         let pidfd = match pidfd_open(number, PidfdFlags::empty()) {
             Ok(pidfd) => pidfd,
             Err(Errno::SRCH) => return Ok(None),
+            // The number is a thread's now, of some other process: kernels say either.
+            Err(Errno::NOENT | Errno::INVAL) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         // Read after opening: if the number was given away before, the start time says so, and if
@@ -286,6 +288,18 @@ mod tests {
         assert!(Process::open(i32::MAX, 1).unwrap().is_none());
         assert!(Process::open(0, 1).unwrap().is_none());
         assert_eq!(process.key().0, own_pid());
+    }
+
+    #[test]
+    fn a_number_that_a_thread_has_now_is_no_process() {
+        std::thread::spawn(|| {
+            let tid = rustix::thread::gettid().as_raw_nonzero().get();
+            assert_ne!(tid, own_pid());
+            let stat = Stat::of(tid).unwrap().unwrap();
+            assert!(Process::open(tid, stat.start_time).unwrap().is_none());
+        })
+        .join()
+        .unwrap();
     }
 
     #[test]

@@ -57,6 +57,9 @@ async fn kill_loop(kills: usize) {
     let mut chaos = Chaos::begin().await;
     for (number, round) in plan::draw(seed, kills, USERS.len()).iter().enumerate() {
         chaos.round(number, round).await;
+        if (number + 1) % 100 == 0 {
+            println!("{} kills: {:?}", number + 1, chaos.figures);
+        }
     }
     chaos.end().await;
     let Chaos {

@@ -21,6 +21,7 @@
 
 pub mod api;
 pub mod browser;
+pub mod engine;
 pub mod http;
 pub mod hub;
 pub mod kernel;
@@ -31,6 +32,7 @@ pub mod programs;
 pub mod progress;
 pub mod report;
 pub mod setup;
+pub mod tunnel;
 pub mod venv;
 pub mod visit;
 pub mod wait;

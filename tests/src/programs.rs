@@ -11,6 +11,11 @@ pub fn hubd() -> PathBuf {
     env::var_os(HUBD_BINARY).map_or_else(|| built("hubd-under-test"), PathBuf::from)
 }
 
+/// A hub of somebody who lets users set environment variables, as the kind `env-form`.
+pub fn hubd_with_form() -> PathBuf {
+    built("hubd-with-form")
+}
+
 /// The pretend single-user server.
 pub fn fakesu() -> PathBuf {
     built("fakesu")

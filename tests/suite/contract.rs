@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 /// Variables that a server may have beside those of the contract: the account's, those that the
 /// hub keeps by default, and the marks of this run.
-const OTHERS: [&str; 17] = [
+const OTHERS: [&str; 19] = [
     "HOME",
     "USER",
     "LOGNAME",
@@ -30,6 +30,8 @@ const OTHERS: [&str; 17] = [
     "MEM_LIMIT",
     "HUBD_LAUNCH_ID",
     SERVER_MARK,
+    "HUBD_INSTANCE",
+    "HUBD_SERVER",
 ];
 
 async fn tell(hub: &TestHub, what: &str) -> Value {

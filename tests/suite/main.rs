@@ -9,6 +9,8 @@ mod ends;
 mod failing;
 mod fakesu;
 mod harness;
+mod hooks;
+mod left_over;
 mod login;
 mod named;
 mod oauth;

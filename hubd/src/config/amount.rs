@@ -1,4 +1,4 @@
-//! Amounts of what servers share: memory in bytes, processors in cores.
+//! Amounts of what servers share: memory in bytes, processors in cores, parts of a whole.
 
 use toml::de::DeValue;
 
@@ -29,7 +29,7 @@ pub(super) fn size(value: &DeValue<'_>) -> Result<u64, Fault> {
                 let help = format!("write `{text}` for bytes, or \"{text}M\"");
                 return Err(Fault::new(message).help(help));
             }
-            Err(_) => scaled(text).ok_or_else(|| not_a_size(text))?,
+            Err(_) => Some(scaled(text).ok_or_else(|| not_a_size(text))?),
         },
         _ => return Err(expected("a size such as \"512M\"", value)),
     };
@@ -59,7 +59,7 @@ pub(super) fn cores(value: &DeValue<'_>) -> Result<f64, Fault> {
     };
     match text.parse::<f64>() {
         Ok(cores) if cores > 0.0 && cores <= CORES_MAX => Ok(cores),
-        Ok(cores) if cores == 0.0 => {
+        Ok(0.0) => {
             Err(Fault::new("0 cores would let nothing run").help("leave the key out for no limit"))
         }
         _ => Err(Fault::new(format!(
@@ -68,8 +68,21 @@ pub(super) fn cores(value: &DeValue<'_>) -> Result<f64, Fault> {
     }
 }
 
-/// The bytes that `text` means; `Some(None)` if they are too many to count.
-fn scaled(text: &str) -> Option<Option<u64>> {
+/// A part of something, from 0 to 1.
+pub(super) fn part(value: &DeValue<'_>) -> Result<f64, Fault> {
+    let text = match value {
+        DeValue::Integer(number) => number.as_str(),
+        DeValue::Float(number) => number.as_str(),
+        _ => return Err(expected("a number from 0 to 1", value)),
+    };
+    match text.parse::<f64>() {
+        Ok(part) if (0.0..=1.0).contains(&part) => Ok(part),
+        _ => Err(Fault::new("expected a number from 0 to 1")),
+    }
+}
+
+/// The bytes that `text` means; the most that can be counted if they are more.
+fn scaled(text: &str) -> Option<u64> {
     let (_, unit) = UNITS.iter().find(|(letter, _)| text.ends_with(*letter))?;
     let number = &text[..text.len() - 1];
     if !number.starts_with(|c: char| c.is_ascii_digit())
@@ -78,7 +91,7 @@ fn scaled(text: &str) -> Option<Option<u64>> {
         return None;
     }
     if let Ok(whole) = number.parse::<u64>() {
-        return Some(whole.checked_mul(*unit));
+        return Some(whole.saturating_mul(*unit));
     }
     #[allow(
         clippy::cast_precision_loss,
@@ -87,7 +100,7 @@ fn scaled(text: &str) -> Option<Option<u64>> {
         reason = "a part of a unit is rounded to bytes; numbers beyond the range saturate"
     )]
     let bytes = (number.parse::<f64>().ok()? * *unit as f64) as u64;
-    Some(Some(bytes))
+    Some(bytes)
 }
 
 fn not_a_size(text: &str) -> Fault {
@@ -171,6 +184,16 @@ mod tests {
         ] {
             let refused = read_with(size, &format!("{text:?}")).unwrap_err();
             assert!(refused.1.unwrap().starts_with("write a number"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_part_is_from_nothing_to_all() {
+        for (text, part_) in [("0", 0.0), ("1", 1.0), ("0.1", 0.1)] {
+            assert_eq!(read_with(part, text), Ok(part_), "{text}");
+        }
+        for text in ["-0.1", "1.1", "2", "nan", "inf", "\"0.1\"", "true"] {
+            assert!(read_with(part, text).is_err(), "{text}");
         }
     }
 

@@ -22,6 +22,7 @@ mod base_path;
 mod check;
 mod files;
 mod findings;
+mod foreign;
 mod group;
 mod hub;
 mod json;

@@ -9,6 +9,7 @@ use toml::de::DeTable;
 use super::auth::{self, AuthTable};
 use super::check;
 use super::findings::{ConfigErrors, Findings};
+use super::foreign;
 use super::group::{self, GroupTable};
 use super::hub::{self, HubTable};
 use super::limits::{self, LimitsTable};
@@ -80,7 +81,7 @@ impl Config {
     /// A complaint about a key, by whoever made use of its value: a spawner about its own table, as
     /// `spawner.docker.volumes[0]`. It points at the key's line, or if the file does not have the
     /// key, at the nearest table around it.
-    pub(crate) fn error_at(&self, key: &str, message: &str, help: Option<&str>) -> ConfigErrors {
+    fn error_at(&self, key: &str, message: &str, help: Option<&str>) -> ConfigErrors {
         let mut reading = self.reading();
         let fault = Fault {
             message: message.to_owned(),
@@ -88,6 +89,17 @@ impl Config {
         };
         reading.error(Spot::Key(key), fault);
         reading.into_errors()
+    }
+
+    /// The complaint of a spawner about its own table, or about one setting in it.
+    pub(crate) fn setting_error(&self, setting: Option<&str>, message: &str) -> ConfigErrors {
+        let kind = &self.spawner.kind;
+        let key = match setting {
+            Some(setting) => format!("spawner.{kind}.{setting}"),
+            None => format!("spawner.{kind}"),
+        };
+        let fault = foreign::fault(message);
+        self.error_at(&key, &fault.message, fault.help.as_deref())
     }
 
     fn reading(&self) -> Reading {

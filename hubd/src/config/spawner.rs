@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use toml::de::DeValue;
 
 use super::address::listen_ip;
-use super::amount::{cores, size};
+use super::amount::{cores, part, size};
 use super::json;
 use super::names::{check_variable, variable};
 use super::reader::TableReader;
@@ -17,7 +17,7 @@ use super::seconds::{interval, timeout};
 use super::source::join;
 use super::spec::{KeySpec, TableSpec};
 use super::suggest;
-use super::value::{Fault, expected, flag, one_of, port, quote, some_text, text};
+use super::value::{Fault, count, expected, flag, one_of, port, quote, some_text, text};
 
 /// The spawners that every hubd has.
 const BUILT_IN_KINDS: [&str; 3] = ["local", "simple", "docker"];
@@ -61,6 +61,16 @@ pub(crate) struct SpawnerTable {
     pub(crate) cpu_limit: Option<f64>,
     /// The processor time that a server can count on, in cores.
     pub(crate) cpu_guarantee: Option<f64>,
+    /// The part of `poll_interval` over which looks are spread.
+    pub(crate) poll_jitter: f64,
+    /// After how many failed starts in a row a server has to wait; 0 for never.
+    pub(crate) consecutive_failure_limit: u32,
+    /// The command that is run before each start.
+    pub(crate) pre_spawn_hook: Option<Vec<String>>,
+    /// The command that is run after each run.
+    pub(crate) post_stop_hook: Option<Vec<String>>,
+    /// How long each of the two may take; not zero.
+    pub(crate) hook_timeout: Duration,
     /// Whether servers log more.
     pub(crate) debug: bool,
     /// Whether servers ignore the configuration in users' homes.
@@ -147,6 +157,36 @@ pub(super) const SPEC: TableSpec = TableSpec {
             "30",
             "How often a running server is looked at. 0 or less turns this off.",
         ),
+        KeySpec::new(
+            "poll_jitter",
+            "0.1",
+            "The part of poll_interval over which looks are spread, so that not all servers are looked\n\
+             at at once: 0 for none, up to 1.",
+        ),
+        KeySpec::new(
+            "consecutive_failure_limit",
+            "0",
+            "After how many failed starts in a row a server cannot be started for a while, half a\n\
+             minute at first. 0 for never. Other servers are not touched, and the hub runs on.",
+        ),
+        KeySpec::unset(
+            "pre_spawn_hook",
+            "[\"/etc/hubd/prepare\"]",
+            "A command that is run before each start, by hubd and as its own account: a list, or one\n\
+             word; not by a shell. It is told in JUPYTERHUB_USER and JUPYTERHUB_SERVER_NAME for whom.\n\
+             If it fails there is no start, and the last line of its standard error is the reason.",
+        ),
+        KeySpec::unset(
+            "post_stop_hook",
+            "[\"/etc/hubd/clean-up\"]",
+            "The same after each run, also one that failed. HUBD_ENDING is \"stopped\", \"exited\" or\n\
+             \"failed\", HUBD_EXIT_STATUS the exit status if there is one.",
+        ),
+        KeySpec::new(
+            "hook_timeout",
+            "30",
+            "How long each of these commands may take; then it is ended with its process group.",
+        ),
         KeySpec::unset(
             "mem_limit",
             "\"2G\"",
@@ -203,6 +243,11 @@ impl Default for SpawnerTable {
             mem_guarantee: None,
             cpu_limit: None,
             cpu_guarantee: None,
+            poll_jitter: 0.1,
+            consecutive_failure_limit: 0,
+            pre_spawn_hook: None,
+            post_stop_hook: None,
+            hook_timeout: Duration::from_secs(30),
             debug: false,
             disable_user_config: false,
             singleuser_args: SingleuserArgs::None,
@@ -219,7 +264,7 @@ pub(super) fn read(mut table: TableReader<'_, '_>) -> SpawnerTable {
     let default = SpawnerTable::default();
     let kind = table.get("kind", kind).unwrap_or(default.kind);
     let read = SpawnerTable {
-        cmd: command(&mut table),
+        cmd: command(&mut table, "cmd"),
         args: table.list("args", text).unwrap_or_default(),
         ip: table.get("ip", listen_ip),
         port: table.get("port", port).unwrap_or_default(),
@@ -241,6 +286,17 @@ pub(super) fn read(mut table: TableReader<'_, '_>) -> SpawnerTable {
         mem_guarantee: table.get("mem_guarantee", size),
         cpu_limit: table.get("cpu_limit", cores),
         cpu_guarantee: table.get("cpu_guarantee", cores),
+        poll_jitter: table
+            .get("poll_jitter", part)
+            .unwrap_or(default.poll_jitter),
+        consecutive_failure_limit: table
+            .get("consecutive_failure_limit", count)
+            .unwrap_or_default(),
+        pre_spawn_hook: hook(&mut table, "pre_spawn_hook"),
+        post_stop_hook: hook(&mut table, "post_stop_hook"),
+        hook_timeout: table
+            .get("hook_timeout", timeout)
+            .unwrap_or(default.hook_timeout),
         debug: table.get("debug", flag).unwrap_or_default(),
         disable_user_config: table.get("disable_user_config", flag).unwrap_or_default(),
         singleuser_args: table
@@ -284,7 +340,7 @@ fn kind(value: &DeValue<'_>) -> Result<String, Fault> {
 }
 
 /// One word, or a list of words. A text with blanks could mean either, so it is refused.
-fn command(table: &mut TableReader<'_, '_>) -> Option<Vec<String>> {
+fn command(table: &mut TableReader<'_, '_>, name: &'static str) -> Option<Vec<String>> {
     let one_word = |value: &DeValue<'_>| {
         let command = text(value)?;
         if !command.contains(char::is_whitespace) {
@@ -295,9 +351,8 @@ fn command(table: &mut TableReader<'_, '_>) -> Option<Vec<String>> {
             .map(|word| format!("{word:?}"))
             .collect();
         Err(Fault::new("the command is one text with blanks in it")
-            .help(format!("write `cmd = [{}]`", words.join(", "))))
+            .help(format!("write `{name} = [{}]`", words.join(", "))))
     };
-    let name = "cmd";
     let is_text = table
         .entries()
         .any(|(key, value)| key == name && value.is_str());
@@ -310,6 +365,16 @@ fn command(table: &mut TableReader<'_, '_>) -> Option<Vec<String>> {
         let fault = Fault::new("the command is empty").help("leave the key out for the default");
         table.fault(name, fault);
         return None;
+    }
+    Some(command)
+}
+
+/// The command of a hook. A path to its program may be relative to the file's folder.
+fn hook(table: &mut TableReader<'_, '_>, name: &'static str) -> Option<Vec<String>> {
+    let mut command = command(table, name)?;
+    if command[0].contains('/') {
+        let program = table.reading().path(&command[0]);
+        command[0] = program.to_string_lossy().into_owned();
     }
     Some(command)
 }

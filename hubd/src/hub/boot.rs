@@ -168,7 +168,7 @@ async fn look_at_backend(factory: &dyn SpawnerFactory) {
             tracing::error!(error, "the spawner is not usable at the moment");
         }
         Err(error) => {
-            tracing::error!(%error, "the spawner's backend does not answer at the moment")
+            tracing::error!(%error, "the spawner's backend does not answer at the moment");
         }
     }
 }

@@ -13,6 +13,7 @@ mod boot;
 mod builder;
 pub(crate) mod control;
 mod error;
+mod hooks;
 mod running;
 mod spawner;
 mod stop;

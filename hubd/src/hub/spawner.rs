@@ -4,10 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use spawner_core::{
-    BackendSetup, EnvValue, FormSource, OptionsForm, Registry, SpawnerConfig, SpawnerFactory,
+    BackendSetup, EnvValue, FormSource, OptionsForm, Registry, SpawnHooks, SpawnerConfig,
+    SpawnerFactory,
 };
 
 use super::error::HubError;
+use super::hooks::CommandHooks;
 use crate::config::{Config, SingleuserArgs, SpawnerTable};
 
 /// Builds the configured backend. What it has to say about its own keys is said with their lines.
@@ -21,18 +23,31 @@ pub(super) fn build(
     config.check_kind(&kinds)?;
     let table = &config.spawner;
     let setup = BackendSetup {
-        config: shared_knobs(table),
+        config: SpawnerConfig {
+            hooks: hooks(config),
+            ..shared_knobs(table)
+        },
         settings: table.settings.clone(),
         state_dir: state_dir.to_owned(),
         instance: instance.to_owned(),
     };
     registry.build(&table.kind, setup).map_err(|error| {
-        let key = match &error.key {
-            Some(key) => format!("spawner.{}.{key}", table.kind),
-            None => format!("spawner.{}", table.kind),
-        };
-        config.error_at(&key, &error.message, None).into()
+        let setting = error.key.as_deref();
+        config.setting_error(setting, &error.message).into()
     })
+}
+
+fn hooks(config: &Config) -> Option<Arc<dyn SpawnHooks>> {
+    let table = &config.spawner;
+    let (pre_spawn, post_stop) = (table.pre_spawn_hook.clone(), table.post_stop_hook.clone());
+    if pre_spawn.is_none() && post_stop.is_none() {
+        return None;
+    }
+    Some(Arc::new(CommandHooks {
+        pre_spawn,
+        post_stop,
+        base_url: config.hub.base_url.as_str().to_owned(),
+    }))
 }
 
 fn shared_knobs(table: &SpawnerTable) -> SpawnerConfig {
@@ -46,6 +61,9 @@ fn shared_knobs(table: &SpawnerTable) -> SpawnerConfig {
         start_timeout: table.start_timeout,
         http_timeout: table.http_timeout,
         poll_interval: table.poll_interval,
+        poll_jitter: table.poll_jitter,
+        consecutive_failure_limit: table.consecutive_failure_limit,
+        hook_timeout: table.hook_timeout,
         env_keep: table.env_keep.clone().unwrap_or(default.env_keep),
         env: default.env,
         environment: environment

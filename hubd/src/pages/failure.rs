@@ -24,8 +24,10 @@ pub(crate) struct Failure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum FailedPhase {
-    /// Before anything ran: options, limits, files, image, hooks.
+    /// Before anything ran: options, limits, files, image.
     Preparing,
+    /// While the administrator's own preparation ran.
+    Hooks,
     /// The spawner started it and had no address for it yet.
     Starting,
     /// It had an address and did not answer there.
@@ -61,7 +63,8 @@ impl Failure {
             }
             Ending::Failed(failed) => {
                 let phase = match failed.phase {
-                    StartPhase::Preparing | StartPhase::Hooks => FailedPhase::Preparing,
+                    StartPhase::Preparing => FailedPhase::Preparing,
+                    StartPhase::Hooks => FailedPhase::Hooks,
                     StartPhase::Launching => FailedPhase::Starting,
                     StartPhase::Waiting => FailedPhase::Connecting,
                 };
@@ -176,7 +179,7 @@ mod tests {
     fn a_failed_start_tells_all_that_is_known() {
         for (phase, shown) in [
             (StartPhase::Preparing, "preparing"),
-            (StartPhase::Hooks, "preparing"),
+            (StartPhase::Hooks, "hooks"),
             (StartPhase::Launching, "starting"),
             (StartPhase::Waiting, "connecting"),
         ] {

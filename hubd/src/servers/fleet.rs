@@ -121,9 +121,10 @@ impl Servers {
     pub(crate) fn look(&self, server: &ServerId) -> Sight {
         match self.existing(server) {
             None => Sight {
-                place: match self.inner.search.is_for(server) {
-                    true => Place::Checking,
-                    false => Place::Stopped,
+                place: if self.inner.search.is_for(server) {
+                    Place::Checking
+                } else {
+                    Place::Stopped
                 },
                 progress: None,
             },

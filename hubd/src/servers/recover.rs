@@ -27,9 +27,10 @@ impl Servers {
             }
             let (servers, waiting) = (self.clone(), waiting.clone());
             self.inner.tasks.spawn_until_stop("recover", async move {
-                let unread = match sought {
-                    true => None,
-                    false => servers.recover_one(&server, &row).await,
+                let unread = if sought {
+                    None
+                } else {
+                    servers.recover_one(&server, &row).await
                 };
                 servers.checked(&server).await;
                 drop(waiting);

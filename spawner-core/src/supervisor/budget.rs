@@ -66,6 +66,11 @@ impl Budget {
         }
     }
 
+    /// Moves the end by what did not count.
+    pub(super) fn add(&mut self, extra: Duration) {
+        self.end += extra.min(FAR);
+    }
+
     /// The bound of a phase that begins now.
     pub(super) fn phase(&self, phase: StartPhase) -> Limit {
         let (own, seconds): (Duration, fn(f64) -> String) = match phase {

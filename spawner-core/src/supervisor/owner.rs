@@ -32,7 +32,9 @@ const QUEUE: usize = 32;
 const POLL_LIMIT: Duration = Duration::from_secs(10);
 /// The first pause before a server that cannot be told is polled again; it doubles.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
-/// The longest such pause.
+/// The longest such pause: the books have to agree within five seconds after a backend is back.
+const LAST_LOOK: Duration = Duration::from_secs(4);
+/// The longest pause between attempts to end a server that cannot be ended.
 pub(super) const LAST_RETRY: Duration = Duration::from_secs(30);
 /// How many lines of its log an ended server leaves in its outcome.
 const TAIL_LINES: usize = 40;
@@ -283,7 +285,7 @@ impl Owner {
     /// Whether it runs cannot be told, or not be recorded: look again, with growing pauses.
     pub(super) fn lost(&mut self) {
         let pause = match (self.phase(), self.due) {
-            (Phase::Unknown { .. }, Some(due)) => (due.pause * 2).min(LAST_RETRY),
+            (Phase::Unknown { .. }, Some(due)) => (due.pause * 2).min(LAST_LOOK),
             _ => FIRST_RETRY,
         };
         self.step(Event::Lost {

@@ -77,11 +77,11 @@ impl Owner {
         ctx: SpawnContext,
         progress: &ProgressLog,
     ) -> Result<Endpoint, Abort> {
-        let budget = self.knob(Budget::new);
+        let mut budget = self.knob(Budget::new);
         self.prepare(&ctx, &budget).await?;
         let mut address = 1;
         loop {
-            match self.bring_up_once(ctx.clone(), &budget, progress).await {
+            match self.bring_up_once(ctx.clone(), &mut budget, progress).await {
                 Err(Abort::Failed { error, .. })
                     if error.kind() == SpawnErrorKind::AddressTaken && address < ADDRESSES =>
                 {
@@ -103,7 +103,7 @@ impl Owner {
     async fn bring_up_once(
         &mut self,
         ctx: SpawnContext,
-        budget: &Budget,
+        budget: &mut Budget,
         progress: &ProgressLog,
     ) -> Result<Endpoint, Abort> {
         let path = format!("{}api", ctx.service_prefix());

@@ -126,18 +126,20 @@ impl Owner {
         &mut self,
         launch: Launch,
         cancel: &CancellationToken,
-        budget: &Budget,
+        budget: &mut Budget,
     ) -> Result<Endpoint, Abort> {
         let limit = budget.phase(StartPhase::Launching);
+        let allowance = launch.allowance();
         let spawner = &mut self.spawner;
         let mut start = guarded(&self.id, "start", async { spawner.start(launch).await });
-        let timed = timeout_at(limit.at, &mut start);
+        let timed = allowance.timeout_at(limit.at, &mut start);
         let stepped = attended(&mut self.inbox, &self.shared, timed).await;
         if matches!(stepped, Err(_) | Ok(Err(_))) {
             cancel.cancel();
             let _ = tokio::time::timeout(CANCEL_GRACE, &mut start).await;
         }
         drop(start);
+        budget.add(allowance.so_far());
         let endpoint = Abort::unless(limit, stepped)?;
         if let Some(run) = &mut self.run {
             run.endpoint = Some(endpoint.clone());

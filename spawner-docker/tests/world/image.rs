@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Once, Weak};
 
@@ -107,6 +108,23 @@ pub(crate) async fn connect() -> Result<Docker, String> {
 /// The content of a file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// A program of this host as `name`, with the libraries that it needs.
+pub(crate) fn with_libraries(program: &Path, name: &str) -> Result<Vec<File>, String> {
+    let listed = Command::new("ldd").arg(program).output();
+    let listed = listed.map_err(|error| format!("ldd cannot be run: {error}"))?;
+    let listed = String::from_utf8_lossy(&listed.stdout);
+    let mut files = vec![(name.to_owned(), read(program)?)];
+    // "libc.so.6 => /lib/libc.so.6 (0x...)", and the loader without an arrow.
+    for library in listed
+        .split_whitespace()
+        .filter(|word| word.starts_with('/'))
+    {
+        let inside = library.trim_start_matches('/').to_owned();
+        files.push((inside, read(Path::new(library))?));
+    }
+    Ok(files)
 }
 
 /// An archive of programs and libraries; each path is without the first slash.

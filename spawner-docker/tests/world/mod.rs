@@ -4,14 +4,17 @@
 pub(crate) mod image;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bollard::Docker;
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder,
-    LogsOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptions,
+    ListNetworksOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+    RemoveVolumeOptions,
 };
 use futures_util::StreamExt as _;
 use image::{File, Image, Shared, beside, connect, count};
@@ -61,6 +64,8 @@ impl Hub {
             ("image".to_owned(), json!(self.image.name)),
             ("prefix".to_owned(), json!(self.prefix())),
             ("stop_timeout".to_owned(), json!(2)),
+            // Networks of one's own take time and are few.
+            ("network_name".to_owned(), json!("bridge")),
         ]);
         let Value::Object(table) = table else {
             panic!("a table, please")
@@ -98,19 +103,27 @@ impl Hub {
 
     /// What the engine says of the one container.
     pub(crate) async fn inspect(&self) -> Value {
-        let id = self.container().await;
-        let none = None::<InspectContainerOptions>;
-        serde_json::to_value(self.docker.inspect_container(&id, none).await.unwrap()).unwrap()
+        self.inspect_id(&self.container().await).await
     }
 
-    /// Returns when the probe says that it listens.
+    /// What the engine says of a container.
+    pub(crate) async fn inspect_id(&self, id: &str) -> Value {
+        let none = None::<InspectContainerOptions>;
+        serde_json::to_value(self.docker.inspect_container(id, none).await.unwrap()).unwrap()
+    }
+
+    /// Returns when the probe in the one container says that it listens.
     pub(crate) async fn listening(&self) {
+        self.until_it_listens(&self.container().await).await;
+    }
+
+    /// Returns when the probe in a container says that it listens.
+    pub(crate) async fn until_it_listens(&self, id: &str) {
         let options = LogsOptionsBuilder::default()
             .stderr(true)
             .follow(true)
             .build();
-        let id = self.container().await;
-        let mut log = std::pin::pin!(self.docker.logs(&id, Some(options)));
+        let mut log = std::pin::pin!(self.docker.logs(id, Some(options)));
         while let Some(piece) = log.next().await {
             if piece.unwrap().to_string().contains("listening") {
                 return;
@@ -151,6 +164,9 @@ impl Drop for Hub {
                 let options = RemoveContainerOptionsBuilder::default().force(true).v(true);
                 let _ = docker.remove_container(id, Some(options.build())).await;
             }
+            for network in networks(&docker, &instance).await {
+                let _ = docker.remove_network(&network).await;
+            }
             for volume in &volumes {
                 let _ = docker
                     .remove_volume(volume, None::<RemoveVolumeOptions>)
@@ -170,22 +186,40 @@ async fn labelled(docker: &Docker, instance: &str) -> Vec<String> {
     found.into_iter().filter_map(|found| found.id).collect()
 }
 
+async fn networks(docker: &Docker, instance: &str) -> Vec<String> {
+    let label = vec![format!("hubd.instance={instance}")];
+    let options = ListNetworksOptionsBuilder::default()
+        .filters(&HashMap::from([("label", label)]))
+        .build();
+    let found = docker.list_networks(Some(options)).await.unwrap();
+    found.into_iter().filter_map(|found| found.id).collect()
+}
+
 pub(crate) fn alice() -> ServerId {
     ServerId::default_of(UserName::new("alice").unwrap())
 }
 
 /// What the owner task of a server would hand to `start`.
 pub(crate) async fn launch(spawner: &mut dyn Spawner, options: Value) -> Launch {
+    launch_of(spawner, &alice(), options).await
+}
+
+/// The same for anybody's server.
+pub(crate) async fn launch_of(
+    spawner: &mut dyn Spawner,
+    server: &ServerId,
+    options: Value,
+) -> Launch {
     let options: UserOptions = serde_json::from_value(options).unwrap();
     let mut ctx = SpawnContext {
-        server: alice(),
+        server: server.clone(),
         launch_id: LaunchId::random(),
         token: Secret::new("the-token"),
         options,
         listen: None,
         hub: HubUrls {
             base_url: "/".into(),
-            api_url: "http://hub.example:8000/hub/api".into(),
+            api_url: "http://127.0.0.1:8000/hub/api".into(),
             host: String::new(),
             public_url: None,
         },
@@ -207,6 +241,28 @@ pub(crate) async fn start(hub: &Hub, spawner: &mut DockerSpawner) -> Endpoint {
     let endpoint = spawner.start(launch).await.unwrap();
     hub.listening().await;
     endpoint
+}
+
+/// Returns when somebody answers there.
+pub(crate) async fn until_it_answers(endpoint: &Endpoint) {
+    let Endpoint::Tcp { host, port } = endpoint else {
+        panic!("not TCP: {endpoint}")
+    };
+    let answered = async || {
+        let mut stream = TcpStream::connect((host.as_str(), *port)).await.ok()?;
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await.ok()?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.ok()?;
+        (!answer.is_empty()).then_some(())
+    };
+    let until = async {
+        while answered().await.is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), until)
+        .await
+        .unwrap();
 }
 
 /// The body of an answer; empty when the server ended before it gave one.
@@ -241,5 +297,8 @@ fn probe() -> Result<Vec<File>, String> {
         let why = String::from_utf8_lossy(&built.stderr);
         return Err(format!("the probe cannot be compiled: {why}"));
     }
-    Ok(vec![("probe".to_owned(), image::read(&program)?)])
+    // A shell beside it, for containers that are used again.
+    let mut files = image::with_libraries(Path::new("/bin/sh"), "bin/sh")?;
+    files.push(("probe".to_owned(), image::read(&program)?));
+    Ok(files)
 }

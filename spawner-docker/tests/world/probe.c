@@ -5,6 +5,8 @@
  *   GET /eat       takes memory until     GET anything else: "ok"
  *                  it is stopped
  *
+ *   GET /connect/ADDRESS/PORT  says whether a connection can be opened
+ *
  * With the argument "stubborn" it ignores SIGTERM. */
 #include <arpa/inet.h>
 #include <signal.h>
@@ -12,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -24,9 +27,25 @@ static void eat(void) {
   }
 }
 
+static const char *try_connect(char *where) {
+  struct sockaddr_in address = {.sin_family = AF_INET};
+  struct timeval patience = {.tv_sec = 1};
+  char *port = strchr(where, '/');
+  int client = socket(AF_INET, SOCK_STREAM, 0), failed;
+  if (port == NULL) return "what?";
+  *port++ = 0;
+  address.sin_port = htons(atoi(port));
+  inet_pton(AF_INET, where, &address.sin_addr);
+  setsockopt(client, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  failed = connect(client, (struct sockaddr *)&address, sizeof address);
+  close(client);
+  return failed ? "no" : "yes";
+}
+
 int main(int argc, char **argv) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(8888)};
   int listener = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+  signal(SIGPIPE, SIG_IGN);
   if (argc > 1 && strcmp(argv[1], "stubborn") == 0) signal(SIGTERM, SIG_IGN);
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 64)) {
@@ -46,6 +65,8 @@ int main(int argc, char **argv) {
       for (char **entry = environ; *entry; entry++) dprintf(client, "%s\n", *entry);
     else if (strcmp(path, "/args") == 0)
       for (int i = 1; i < argc; i++) dprintf(client, "%s\n", argv[i]);
+    else if (strncmp(path, "/connect/", 9) == 0)
+      dprintf(client, "%s\n", try_connect(path + 9));
     else
       dprintf(client, "ok\n");
     close(client);

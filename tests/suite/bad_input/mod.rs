@@ -3,6 +3,7 @@
 
 mod bodies;
 mod credentials;
+mod forms;
 mod names;
 mod redirects;
 

@@ -59,3 +59,59 @@ fn not_made(server: &ServerId, error: &NoForm) -> Instead {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use spawner_core::{SpawnError, SpawnErrorKind};
+
+    use super::super::super::testing::{FormAct, Site};
+
+    fn fail(kind: SpawnErrorKind) -> FormAct {
+        FormAct::Fail(Arc::new(move || {
+            SpawnError::new(kind, "The list is <lost>.")
+        }))
+    }
+
+    #[tokio::test]
+    async fn a_form_that_is_not_made_is_a_page_with_a_sentence() {
+        let site = Site::new().await;
+        let mut alice = site.logged_in("alice").await;
+        // Waiting is simulated from here on.
+        tokio::time::pause();
+        for (act, status, words, again) in [
+            (FormAct::Hang, 503, "in time", true),
+            (FormAct::Panic, 500, "Ask your administrator", false),
+            (
+                fail(SpawnErrorKind::Refused),
+                400,
+                "The list is <lost>.",
+                false,
+            ),
+            (
+                fail(SpawnErrorKind::Unavailable),
+                503,
+                "The list is <lost>.",
+                true,
+            ),
+            (
+                fail(SpawnErrorKind::Other),
+                500,
+                "The list is <lost>.",
+                false,
+            ),
+        ] {
+            site.direct(|script| script.form_act = act);
+            let reply = alice.get("/hub/spawn").await;
+            assert_eq!(reply.status, status, "{words}");
+            let lead = reply.texts(".lead").concat();
+            assert!(lead.contains(words), "{lead}");
+            assert_eq!(reply.headers.contains_key("retry-after"), again, "{lead}");
+            assert!(!reply.body.contains("<lost>"));
+            // The home page only asks whether there is one.
+            assert_eq!(alice.get("/hub/home").await.status, 200);
+        }
+        assert!(site.started().is_empty());
+    }
+}

@@ -235,6 +235,13 @@ mod tests {
         assert_eq!(action, ["/hub/spawn/alice?next=%2Fhub%2Fhome"]);
         assert!(reply.texts("[role=alert]")[0].starts_with("There is no image"));
         assert!(!reply.body.contains("<img src=x"));
+        let typed = reply.attributes("#spawn_form", "data-typed").remove(0);
+        let typed: serde_json::Value = serde_json::from_str(&typed).unwrap();
+        assert_eq!(
+            typed,
+            json!({"image": [fields[0].1]}),
+            "the script puts it back"
+        );
         assert!(site.started().is_empty());
     }
 

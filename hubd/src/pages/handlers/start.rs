@@ -49,7 +49,7 @@ pub(super) async fn start(
             let form = options::form(visit.app(), server, wished).await?;
             let refused = Refused { error, typed };
             match form {
-                Some(form) => form_page(visit, goal, form, next.as_ref(), Some(refused)),
+                Some(form) => form_page(visit, goal, form, next.as_ref(), Some(&refused)),
                 None => Err(Instead::error(StatusCode::BAD_REQUEST, refused.words())),
             }
         }
@@ -88,7 +88,7 @@ pub(super) fn form_page(
     goal: &Goal<'_>,
     options_form: String,
     next: Option<&LocalPath>,
-    refused: Option<Refused>,
+    refused: Option<&Refused>,
 ) -> Result<Response, Instead> {
     let status = match refused {
         None => StatusCode::OK,
@@ -97,8 +97,8 @@ pub(super) fn form_page(
     let view = SpawnView {
         server: visit.card(&goal.server, true, next),
         options_form,
-        error: refused.as_ref().map(Refused::words),
-        typed: refused.as_ref().and_then(Refused::typed),
+        error: refused.map(Refused::words),
+        typed: refused.and_then(Refused::typed),
     };
     visit.page(status, &view)
 }

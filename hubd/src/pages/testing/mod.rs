@@ -24,7 +24,7 @@ use tower::ServiceExt as _;
 
 pub(crate) use self::browser::{Browser, Reply};
 use self::puppet::Puppet;
-pub(crate) use self::puppet::{Act, Script};
+pub(crate) use self::puppet::{Act, FormAct, Script};
 use super::render::Templates;
 use super::state::PagesState;
 use crate::app::{App, AppState};

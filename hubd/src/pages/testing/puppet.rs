@@ -23,11 +23,25 @@ pub(crate) enum Act {
     Fail(Arc<dyn Fn() -> SpawnError + Send + Sync>),
 }
 
+/// How the form is made.
+#[derive(Clone)]
+pub(crate) enum FormAct {
+    /// As the script has it.
+    Make,
+    /// Never.
+    Hang,
+    /// Not at all: it panics.
+    Panic,
+    /// Refuse.
+    Fail(Arc<dyn Fn() -> SpawnError + Send + Sync>),
+}
+
 /// The orders to the spawners of a site, and what they report.
 #[derive(Clone)]
 pub(crate) struct Script {
     pub(crate) act: Act,
     pub(crate) form: OptionsForm,
+    pub(crate) form_act: FormAct,
     pub(crate) log: Vec<String>,
     /// Whether a stop fails.
     pub(crate) stuck: bool,
@@ -50,6 +64,7 @@ impl Default for Script {
         Self {
             act: Act::Run,
             form: OptionsForm::None,
+            form_act: FormAct::Make,
             log: Vec::new(),
             stuck: false,
             started: Vec::new(),
@@ -102,7 +117,13 @@ impl Spawner for Puppet {
     }
 
     async fn options_form(&self, _: &FormContext) -> Result<OptionsForm, SpawnError> {
-        Ok(self.script.lock().unwrap().form.clone())
+        let Script { form, form_act, .. } = self.script.lock().unwrap().clone();
+        match form_act {
+            FormAct::Make => Ok(form),
+            FormAct::Hang => std::future::pending().await,
+            FormAct::Panic => panic!("on purpose"),
+            FormAct::Fail(error) => Err(error()),
+        }
     }
 
     fn check_options(&self, options: &UserOptions) -> Result<(), OptionsError> {

@@ -114,7 +114,7 @@ async fn this_hour(habit: Habit, handle: &ServerHandle, world: &World) {
     if habit == Habit::Doubted {
         sleep(Duration::from_secs(590)).await;
         world.facts().weather.poll = Some(PollScript::Fail(4));
-        sleep(ALMOST_AN_HOUR.saturating_sub(Duration::from_secs(590))).await;
+        sleep(Duration::from_secs(3000)).await;
     } else {
         sleep(ALMOST_AN_HOUR).await;
     }

@@ -113,6 +113,10 @@ enum Script {
     Fails,
     Hangs,
     HangsUntilCancelled,
+    /// Spends five minutes that do not count, then works, or hangs if it says so.
+    Prepares {
+        then_hangs: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -194,6 +198,13 @@ impl Spawner for Scripted {
                 launch.cancelled().await;
                 self.world.note("cancelled");
                 return Err(SpawnError::cancelled());
+            }
+            Script::Prepares { then_hangs } => {
+                let work = tokio::time::sleep(Duration::from_mins(5));
+                launch.with_budget(Duration::from_mins(10), work).await;
+                if then_hangs {
+                    std::future::pending().await
+                }
             }
         }
         self.world.set(PollStatus::Running);

@@ -182,3 +182,23 @@ async fn books_that_fail_refuse_a_start_and_a_stop() {
     assert!(bench.world.alive());
     assert!(matches!(bench.handle.phase(), Phase::Running { .. }));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_has_a_budget_of_its_own_does_not_count() {
+    let works = bench(Setup {
+        script: Script::Prepares { then_hangs: false },
+        ..Setup::default()
+    });
+    assert_eq!(works.start().await.unwrap(), endpoint());
+
+    let hangs = bench(Setup {
+        script: Script::Prepares { then_hangs: true },
+        ..Setup::default()
+    });
+    let began = Instant::now();
+    let failed = failure(hangs.start().await);
+    assert_eq!(failed.phase, StartPhase::Launching);
+    assert!(failed.message.contains("60 s (start_timeout)"));
+    let took = began.elapsed();
+    assert!((360..=362).contains(&took.as_secs()), "{took:?}");
+}

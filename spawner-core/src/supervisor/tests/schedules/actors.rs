@@ -32,6 +32,7 @@ impl Puppet {
             start_timeout: Duration::from_secs(5),
             http_timeout: Duration::from_secs(3),
             poll_interval: plan.poll_interval,
+            // A number means one schedule, so nothing else is drawn.
             poll_jitter: 0.0,
             ..SpawnerConfig::default()
         };

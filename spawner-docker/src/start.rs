@@ -1,0 +1,228 @@
+//! A start, step by step.
+//!
+//! ```text
+//! image -> network -> checkpoint -> what earlier runs left: use again, or remove -> create -> start
+//!       -> address
+//! ```
+
+use std::sync::Arc;
+
+use bollard::models::ContainerCreateBody;
+use spawner_core::{
+    Endpoint, Env, ExitStatus, Launch, PollStatus, SpawnError, SpawnErrorKind, Spawner as _,
+};
+use tokio::time::sleep;
+
+use crate::container::{Container, ContainerId, Listed};
+use crate::create::{Plan, create_body};
+use crate::identity::{CONFIG, launch_of};
+use crate::image::ImageRef;
+use crate::limits::Limits;
+use crate::network::{is_loopback, seen_from_inside};
+use crate::ours::{PAUSE, TRIES};
+use crate::patch::Overrides;
+use crate::reuse::{Fate, env_file, make_reusable};
+use crate::spawner::{DockerSpawner, Run};
+
+/// The variables by which a server finds the hub.
+const HUB_URLS: [&str; 2] = ["JUPYTERHUB_API_URL", "JUPYTERHUB_ACTIVITY_URL"];
+
+impl DockerSpawner {
+    /// The environment as it is right inside a container: a hub on loopback is at the gateway of the
+    /// network. A wrong address of the hub is by far the commonest reason for a server that starts
+    /// and never becomes ready, so what is still wrong is said.
+    fn inside_env(&self, launch: &Launch, gateway: Option<&str>) -> Env {
+        let mut env = launch.env.clone();
+        for name in HUB_URLS {
+            let Some(url) = env.get(name).filter(|url| is_loopback(url)) else {
+                continue;
+            };
+            if let Some(inside) = gateway.and_then(|gateway| seen_from_inside(url, gateway)) {
+                env.set(name, inside);
+                continue;
+            }
+            tracing::warn!(
+                server = %self.server, url,
+                "servers in containers cannot reach the hub on loopback: set connect_url"
+            );
+            let message = format!(
+                "The server is told to find the hub at {url}, which inside a container is the \
+                 container itself. An admin can set connect_url."
+            );
+            launch.report(5, message);
+        }
+        env
+    }
+
+    /// Like [`Spawner::start`], with some settings different for this start alone: the seed's
+    /// `start(image, extra_create_kwargs, extra_host_config)`. For layers and embedders; what
+    /// `overrides` says is not checked against the allowed images.
+    pub async fn start_with(
+        &mut self,
+        launch: Launch,
+        overrides: Overrides,
+    ) -> Result<Endpoint, SpawnError> {
+        let shared = Arc::clone(&self.shared);
+        let settings = &shared.settings;
+        let image = match overrides.image {
+            Some(image) => image,
+            None => settings
+                .images
+                .resolve(&launch.ctx.options)
+                .map_err(|error| {
+                    let message = error.message.clone();
+                    SpawnError::new(SpawnErrorKind::Refused, message).with_source(error)
+                })?,
+        };
+        let answers = self.engine().ping(settings.connect_timeout).await;
+        answers.map_err(|error| error.doing("answer the hub"))?;
+        let limits = Limits::of(&shared.config)?;
+        if limits != Limits::default() {
+            shared.able().await?.check(limits, false)?;
+        }
+        launch.report(10, format!("Looking for the image {image}"));
+        let info = shared.provide(&image, &launch).await?;
+        let network = shared.network.ensure(&shared.engine).await?;
+        let env = self.inside_env(&launch, network.gateway.as_deref());
+        let plan = Plan {
+            settings,
+            limits,
+            launch: &launch,
+            env: &env,
+            image: &image,
+            info: &info,
+            network: shared.network.name(),
+            port: shared.config.port,
+        };
+        let body = create_body(plan, self.ours.labels(&launch.ctx.launch_id))?;
+        let patched = |body| {
+            let body = settings.patch.apply(body)?;
+            overrides.patch.apply(body)
+        };
+        let mut body = patched(body).map_err(garbled_settings)?;
+        if settings.reuses() {
+            make_reusable(&mut body, &info.entry_point, &info.command, &info.id)
+                .map_err(garbled_settings)?;
+        }
+
+        self.run = Some(Run::new(launch.ctx.launch_id.clone(), None));
+        // From here on a container can exist; its labels are in the books before it does.
+        launch.checkpoint(&self.get_state()).await?;
+        let id = if let Some(id) = self.leftover(&launch, &body).await? {
+            id
+        } else {
+            launch.report(30, format!("Creating the container {}", self.ours.name()));
+            let id = self.ours.create(body).await?;
+            tracing::info!(
+                server = %self.server, container = id.short(), name = %self.ours.name(), %image,
+                "created a container"
+            );
+            id
+        };
+        if let Some(run) = &mut self.run {
+            run.container = Some(id.clone());
+        }
+        if settings.reuses() {
+            let resumed = self.engine().unpack(&id, env_file(&env)).await;
+            resumed.map_err(|error| error.doing("give the container its environment"))?;
+        }
+        launch.report(60, "Starting the container");
+        let started = match self.engine().start(&id).await {
+            // It was started already, and then paused.
+            Err(error) if error.is_conflict() => self.engine().unpause(&id).await,
+            started => started,
+        };
+        if let Err(error) = started {
+            // The network may have been removed behind our back; the next start makes it again.
+            shared.network.forget();
+            return Err(error.doing("start the container"));
+        }
+        let endpoint = self.reachable().await?;
+        if let Some(run) = &mut self.run {
+            run.endpoint = Some(endpoint.clone());
+        }
+        launch.report(80, "The container runs");
+        Ok(endpoint)
+    }
+
+    /// What is left of earlier runs: the one container that is used again, ready to be started. All
+    /// others are removed.
+    async fn leftover(
+        &mut self,
+        launch: &Launch,
+        body: &ContainerCreateBody,
+    ) -> Result<Option<ContainerId>, SpawnError> {
+        let settings = &self.shared.settings;
+        let wanted = body.labels.as_ref().and_then(|labels| labels.get(CONFIG));
+        let mut kept = None;
+        for Listed { id, labels, runs } in self.ours.all().await? {
+            if launch_of(&labels).as_ref() == Some(&launch.ctx.launch_id) && kept.is_none() {
+                // Asked for twice: it is what this start would make.
+                kept = Some(id);
+                continue;
+            }
+            let fate = match wanted {
+                Some(wanted) if kept.is_none() => settings.reuse.fate(&labels, wanted),
+                _ => Fate::Replaced,
+            };
+            match fate {
+                Fate::Resumed => {
+                    launch.report(20, "Using the container of an earlier run again");
+                    if runs {
+                        // Of a run that nobody knows any more, with a token that is worth nothing.
+                        self.ours.halt(&id).await?;
+                    }
+                    tracing::info!(server = %self.server, container = id.short(), "resuming");
+                    kept = Some(id);
+                    continue;
+                }
+                Fate::Outdated => launch.report(
+                    20,
+                    "The image or the configuration has changed, so a new container is made. \
+                     Volumes are kept, what was installed in the old one is not",
+                ),
+                Fate::Replaced => launch.report(20, "Removing the container of an earlier run"),
+            }
+            tracing::info!(server = %self.server, container = id.short(), ?fate, "removing");
+            self.ours.remove(&id).await?;
+        }
+        Ok(kept)
+    }
+
+    /// Where a container that was just started is reached. The engine can say that it runs before
+    /// its port is published.
+    async fn reachable(&mut self) -> Result<Endpoint, SpawnError> {
+        for _ in 0..TRIES {
+            let container = self.look().await?;
+            let status = container
+                .as_ref()
+                .map_or(PollStatus::Exited(ExitStatus::Unknown), Container::status);
+            if let PollStatus::Exited(status) = status {
+                let message = format!("The server ended while it was being started: {status}.");
+                return Err(SpawnError::new(SpawnErrorKind::Exited(status), message));
+            }
+            if let Some(endpoint) = container.and_then(|found| self.address(&found)) {
+                return Ok(endpoint);
+            }
+            sleep(PAUSE).await;
+        }
+        Err(SpawnError::other(
+            "The container runs, but the Docker Engine gave it no address. An admin can check \
+             `network_name` and `use_internal_ip`.",
+        ))
+    }
+}
+
+/// The error of an image that the engine does not have.
+pub(crate) fn image_is_missing(image: &ImageRef) -> SpawnError {
+    let message = format!(
+        "The image \"{image}\" is not on this host. An admin can fetch it: \"docker pull {image}\"."
+    );
+    SpawnError::new(SpawnErrorKind::NotFound, message)
+}
+
+/// An answer to raw settings that passed when they were read.
+fn garbled_settings(error: serde_json::Error) -> SpawnError {
+    let message = "The raw settings of the configuration do not fit together.";
+    SpawnError::new(SpawnErrorKind::Refused, message).with_source(error)
+}
