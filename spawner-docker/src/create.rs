@@ -49,7 +49,7 @@ pub(crate) fn create_body(
         env: Some(environment(plan.env)?),
         labels: Some(labels),
         exposed_ports: Some(vec![tcp(plan.port)]),
-        host_config: Some(host_config(plan)),
+        host_config: Some(host_config(plan)?),
         ..ContainerCreateBody::default()
     })
 }
@@ -88,13 +88,20 @@ fn environment(env: &Env) -> Result<Vec<String>, SpawnError> {
         .collect()
 }
 
-fn host_config(plan: Plan<'_>) -> HostConfig {
+fn host_config(plan: Plan<'_>) -> Result<HostConfig, SpawnError> {
     let Plan {
         settings,
         limits,
         port,
         ..
     } = plan;
+    let server = &plan.launch.ctx.server;
+    let volumes = settings
+        .volumes
+        .iter()
+        .map(|volume| Ok(volume.mount(server)));
+    let mounts = settings.mounts.iter().map(|mount| mount.mount(server));
+    let mounts = volumes.chain(mounts).collect::<Result<_, _>>();
     let published = || {
         let binding = PortBinding {
             host_ip: Some(settings.host_ip.to_string()),
@@ -102,16 +109,10 @@ fn host_config(plan: Plan<'_>) -> HostConfig {
         };
         HashMap::from([(tcp(port), Some(vec![binding]))])
     };
-    HostConfig {
+    Ok(HostConfig {
         network_mode: Some(plan.network.to_owned()),
         port_bindings: (!settings.is_internal()).then(published),
-        mounts: Some(
-            settings
-                .volumes
-                .iter()
-                .map(|volume| volume.mount(&plan.launch.ctx.server))
-                .collect(),
-        ),
+        mounts: Some(mounts.map_err(garbled_settings)?),
         memory: limits.memory,
         // Equal to the memory, or the engine would allow as much again in swap.
         memory_swap: limits.memory,
@@ -145,7 +146,13 @@ fn host_config(plan: Plan<'_>) -> HostConfig {
         auto_remove: Some(false),
         privileged: Some(false),
         ..HostConfig::default()
-    }
+    })
+}
+
+/// The error of raw settings that passed when they were read, and do not fit now.
+pub(crate) fn garbled_settings(error: serde_json::Error) -> SpawnError {
+    let message = "The raw settings of the configuration do not fit together.";
+    SpawnError::new(SpawnErrorKind::Refused, message).with_source(error)
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@
 //! `allowed_images = "*"` that means every image that the hub's logins can see. The engine is the one
 //! that `DOCKER_HOST` names, or the local one.
 
+mod account;
 mod choice;
 mod client;
 mod container;
@@ -49,16 +50,19 @@ mod settings;
 mod spawner;
 mod start;
 mod table;
+mod template;
 mod volume;
 
+pub use account::{HomeError, SystemUser};
 pub use choice::{ChoiceError, ImageChoice};
 pub use factory::{DockerFactory, register};
 pub use image::{ImageRef, ImageRefError};
-pub use name::{Prefix, PrefixError};
+pub use name::{NameTemplate, NameTemplateError, Prefix, PrefixError};
 pub use patch::{Overrides, Patch, PatchError};
 pub use pull::{PullPolicy, PullPolicyError, PullSettings};
 pub use registry::{PasswordSource, RegistryHost, RegistryHostError, RegistryLogin};
 pub use reuse::Reuse;
 pub use settings::{Capability, CapabilityError, DockerSettings, Network, NetworkError};
 pub use spawner::DockerSpawner;
-pub use volume::{Volume, VolumeError};
+pub use template::TemplateError;
+pub use volume::{MountError, RawMount, Volume, VolumeError};

@@ -28,6 +28,22 @@ const HASH_BYTES: usize = 10;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prefix(String);
 
+/// What stands around the name of a server in the name of its container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameTemplate {
+    head: String,
+    tail: String,
+}
+
+/// Why a text is no template of names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a name is at most {PREFIX_MAX} characters, then {{username}} or {{username}}--{{servername}}, \
+     then at most {PREFIX_MAX} characters (letters, digits and . _ -, without --); it starts with a \
+     letter, a digit or {{prefix}}"
+)]
+pub struct NameTemplateError;
+
 /// The name of one server's container; safe in the path of a request to the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ContainerName(String);
@@ -50,6 +66,34 @@ impl Prefix {
     }
 }
 
+impl NameTemplate {
+    /// Takes a template as it stands in a configuration, such as `lab-{username}` or
+    /// `{prefix}-{username}--{servername}`. Named servers are told apart in any case: where
+    /// `{servername}` is not written it follows the user's name.
+    pub fn new(raw: &str, prefix: &Prefix) -> Result<Self, NameTemplateError> {
+        let (head, rest) = raw.split_once("{username}").ok_or(NameTemplateError)?;
+        let tail = rest.strip_prefix("--{servername}").unwrap_or(rest);
+        let head = head.replacen("{prefix}", &prefix.0, 1);
+        let fits = |text: &str| text.len() <= PREFIX_MAX + 1 && !text.contains("--");
+        // Whatever stands between is of letters, digits and hyphens.
+        if is_object_name(&head) && is_object_name(&format!("a{tail}")) && fits(&head) && fits(tail)
+        {
+            let tail = tail.to_owned();
+            Ok(Self { head, tail })
+        } else {
+            Err(NameTemplateError)
+        }
+    }
+
+    /// DockerSpawner's own.
+    pub(crate) fn of_prefix(prefix: &Prefix) -> Self {
+        Self {
+            head: format!("{}-", prefix.0),
+            tail: String::new(),
+        }
+    }
+}
+
 impl Default for Prefix {
     /// DockerSpawner's own.
     fn default() -> Self {
@@ -59,9 +103,10 @@ impl Default for Prefix {
 
 impl ContainerName {
     /// The name of the container of `server`.
-    pub(crate) fn of(prefix: &Prefix, server: &ServerId) -> Self {
+    pub(crate) fn of(template: &NameTemplate, server: &ServerId) -> Self {
         let object = server.object_name();
-        let whole = format!("{}-{object}", prefix.0);
+        let NameTemplate { head, tail } = template;
+        let whole = format!("{head}{object}{tail}");
         if whole.len() <= NAME_MAX {
             return Self(whole);
         }
@@ -118,7 +163,11 @@ mod tests {
     }
 
     fn name(user: &str, named: &str) -> String {
-        ContainerName::of(&Prefix::default(), &server(user, named)).to_string()
+        ContainerName::of(
+            &NameTemplate::of_prefix(&Prefix::default()),
+            &server(user, named),
+        )
+        .to_string()
     }
 
     #[test]
@@ -148,6 +197,41 @@ mod tests {
         }
     }
 
+    #[test]
+    fn templates() {
+        let name = |raw: &str, named: &str| {
+            let template = NameTemplate::new(raw, &Prefix::default()).unwrap();
+            ContainerName::of(&template, &server("a_b", named)).to_string()
+        };
+        assert_eq!(name("{prefix}-{username}", ""), "jupyter-a-5fb");
+        assert_eq!(name("lab.{username}", "proj"), "lab.a-5fb--proj");
+        let both = "u-{username}--{servername}.x";
+        assert_eq!(
+            (name(both, ""), name(both, "p")),
+            ("u-a-5fb.x".into(), "u-a-5fb--p.x".into())
+        );
+        for raw in [
+            "",
+            "lab",
+            "{username}",
+            "-{username}",
+            "x--{username}",
+            "x-{username}-{servername}",
+            "x-{username}{username}",
+            "x-{who}",
+            "x/{username}",
+            "x-{username}--y",
+            "x-{username} ",
+            "much-longer-than-twenty-{username}",
+        ] {
+            assert_eq!(
+                NameTemplate::new(raw, &Prefix::default()),
+                Err(NameTemplateError),
+                "{raw}"
+            );
+        }
+    }
+
     fn any_server() -> impl Strategy<Value = ServerId> {
         (
             "[a-z0-9_][a-z0-9._@+-]{0,60}",
@@ -159,16 +243,18 @@ mod tests {
     proptest! {
         #[test]
         fn names_are_unique_and_safe(a in any_server(), b in any_server()) {
-            let prefix = Prefix::default();
-            let (x, y) = (ContainerName::of(&prefix, &a), ContainerName::of(&prefix, &b));
+            for raw in ["{prefix}-{username}", "x{username}-y", "x{username}y"] {
+            let template = NameTemplate::new(raw, &Prefix::default()).unwrap();
+            let (x, y) = (ContainerName::of(&template, &a), ContainerName::of(&template, &b));
             prop_assert_eq!(x == y, a == b);
             prop_assert!(x.as_str().len() <= NAME_MAX && is_object_name(x.as_str()));
+            }
         }
 
         /// So nobody can call a server what another one's name is cut to.
         #[test]
         fn a_name_is_marked_exactly_when_it_is_cut(server in any_server()) {
-            let name = ContainerName::of(&Prefix::default(), &server);
+            let name = ContainerName::of(&NameTemplate::of_prefix(&Prefix::default()), &server);
             let whole = format!("jupyter-{}", server.object_name());
             prop_assert!(!whole.contains(CUT));
             prop_assert_eq!(name.as_str().contains(CUT), whole.len() > NAME_MAX);

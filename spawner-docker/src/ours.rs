@@ -39,7 +39,7 @@ impl Ours {
     pub(crate) fn new(shared: Arc<Shared>, server: &ServerId) -> Self {
         Self {
             identity: Identity::new(&shared.instance, server),
-            name: ContainerName::of(&shared.settings.prefix, server),
+            name: ContainerName::of(&shared.settings.names(), server),
             shared,
             making: JoinSet::new(),
         }

@@ -59,7 +59,7 @@ impl Patch {
             .map_err(|error| PatchError::Type(error.to_string()))?;
         // What is not known is passed over in silence when it is read.
         let read = serde_json::to_value(body).map_err(|e| PatchError::Type(e.to_string()))?;
-        match missing(&asked, &read) {
+        match unknown_name(&asked, &read) {
             Some(name) => Err(PatchError::Unknown(name)),
             None => Ok(patch),
         }
@@ -107,13 +107,13 @@ fn merge(into: &mut Value, from: Value) {
     }
 }
 
-/// The first name in `asked` that is not in `read`.
-fn missing(asked: &Value, read: &Value) -> Option<String> {
+/// The first name in `asked` that is not in `read`, which is what was understood of it.
+pub(crate) fn unknown_name(asked: &Value, read: &Value) -> Option<String> {
     let asked = asked.as_object()?;
     asked.iter().find_map(|(key, value)| match read.get(key) {
         None if value.is_null() => None,
         None => Some(key.clone()),
-        Some(read) => missing(value, read),
+        Some(read) => unknown_name(value, read),
     })
 }
 

@@ -9,14 +9,15 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::account::SystemUser;
 use crate::choice::ImageChoice;
 use crate::image::ImageRef;
-use crate::name::{Prefix, is_object_name};
+use crate::name::{NameTemplate, Prefix, is_object_name};
 use crate::patch::Patch;
 use crate::pull::PullSettings;
 use crate::registry::{RegistryHost, RegistryLogin};
 use crate::reuse::Reuse;
-use crate::volume::Volume;
+use crate::volume::{RawMount, Volume};
 
 /// The settings of a [`DockerFactory`](crate::DockerFactory); `DockerSettings::new(images)` has the
 /// defaults.
@@ -50,8 +51,15 @@ pub struct DockerSettings {
     pub use_internal_ip: Option<bool>,
     /// What container names start with. Default `jupyter`.
     pub prefix: Prefix,
+    /// What container names are made of. Without it `{prefix}-{username}`, and
+    /// `{prefix}-{username}--{servername}` for named servers.
+    pub name_template: Option<NameTemplate>,
     /// Volumes and directories inside every container.
     pub volumes: Vec<Volume>,
+    /// Mounts in the words of the engine's API, beside the volumes.
+    pub mounts: Vec<RawMount>,
+    /// Run servers as accounts of the host, in their homes.
+    pub system_user: Option<SystemUser>,
     /// How many processes and threads a container may have; `None` is no limit. Default 512. The
     /// other limits are the shared ones of [`SpawnerConfig`](spawner_core::SpawnerConfig).
     pub pids_limit: Option<NonZeroU32>,
@@ -108,7 +116,10 @@ impl DockerSettings {
             network: None,
             use_internal_ip: None,
             prefix: Prefix::default(),
+            name_template: None,
             volumes: Vec::new(),
+            mounts: Vec::new(),
+            system_user: None,
             pids_limit: NonZeroU32::new(512),
             cap_add: Vec::new(),
             stop_timeout: Duration::from_secs(10),
@@ -123,6 +134,13 @@ impl DockerSettings {
         let of_others = |network: &Network| network.as_str() != Network::BRIDGE;
         self.use_internal_ip
             .unwrap_or_else(|| self.network.as_ref().is_some_and(of_others))
+    }
+
+    /// What container names are made of.
+    pub(crate) fn names(&self) -> NameTemplate {
+        self.name_template
+            .clone()
+            .unwrap_or_else(|| NameTemplate::of_prefix(&self.prefix))
     }
 
     /// Whether stopped containers are used again.

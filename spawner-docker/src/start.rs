@@ -14,7 +14,7 @@ use spawner_core::{
 use tokio::time::sleep;
 
 use crate::container::{Container, ContainerId, Listed};
-use crate::create::{Plan, create_body};
+use crate::create::{Plan, create_body, garbled_settings};
 use crate::identity::{CONFIG, launch_of};
 use crate::image::ImageRef;
 use crate::limits::Limits;
@@ -83,7 +83,14 @@ impl DockerSpawner {
         launch.report(10, format!("Looking for the image {image}"));
         let info = shared.provide(&image, &launch).await?;
         let network = shared.network.ensure(&shared.engine).await?;
-        let env = self.inside_env(&launch, network.gateway.as_deref());
+        let mut env = self.inside_env(&launch, network.gateway.as_deref());
+        let account = match &settings.system_user {
+            Some(mode) => Some(mode.look_up(&self.server).await?),
+            None => None,
+        };
+        if let Some(account) = &account {
+            account.add_env(&mut env);
+        }
         let plan = Plan {
             settings,
             limits,
@@ -94,7 +101,10 @@ impl DockerSpawner {
             network: shared.network.name(),
             port: shared.config.port,
         };
-        let body = create_body(plan, self.ours.labels(&launch.ctx.launch_id))?;
+        let mut body = create_body(plan, self.ours.labels(&launch.ctx.launch_id))?;
+        if let Some(account) = &account {
+            account.apply(&mut body);
+        }
         let patched = |body| {
             let body = settings.patch.apply(body)?;
             overrides.patch.apply(body)
@@ -219,10 +229,4 @@ pub(crate) fn image_is_missing(image: &ImageRef) -> SpawnError {
         "The image \"{image}\" is not on this host. An admin can fetch it: \"docker pull {image}\"."
     );
     SpawnError::new(SpawnErrorKind::NotFound, message)
-}
-
-/// An answer to raw settings that passed when they were read.
-fn garbled_settings(error: serde_json::Error) -> SpawnError {
-    let message = "The raw settings of the configuration do not fit together.";
-    SpawnError::new(SpawnErrorKind::Refused, message).with_source(error)
 }

@@ -21,14 +21,15 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use spawner_core::SetupError;
 
+use crate::account::SystemUser;
 use crate::choice::{ChoiceError, ImageChoice};
 use crate::image::ImageRef;
-use crate::name::Prefix;
+use crate::name::{NameTemplate, Prefix};
 use crate::patch::Patch;
 use crate::registry::{LoginTable, RegistryHost, RegistryLogin};
 use crate::reuse::Reuse;
 use crate::settings::{Capability, DockerSettings, Network};
-use crate::volume::Volume;
+use crate::volume::{RawMount, Volume};
 
 /// The longest `stop_timeout`.
 const STOP_TIMEOUT_MAX: f64 = 3600.0;
@@ -56,8 +57,11 @@ struct Table {
     network_name: Option<String>,
     use_internal_ip: Option<bool>,
     prefix: Option<String>,
+    name_template: Option<String>,
     volumes: BTreeMap<String, String>,
     read_only_volumes: BTreeMap<String, String>,
+    mounts: Vec<Value>,
+    system_user: Option<Homes>,
     pids_limit: Option<u32>,
     cap_add: Vec<String>,
     stop_timeout: Option<f64>,
@@ -65,6 +69,14 @@ struct Table {
     reuse: Reuse,
     extra_create: Map<String, Value>,
     extra_host_config: Map<String, Value>,
+}
+
+/// `[spawner.docker.system_user]`; the empty table has the defaults.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Homes {
+    host_home: Option<String>,
+    image_home: Option<String>,
 }
 
 impl DockerSettings {
@@ -86,6 +98,13 @@ impl DockerSettings {
         settings.network = optional(table.network_name.as_deref(), "network_name", Network::new)?;
         settings.prefix =
             optional(table.prefix.as_deref(), "prefix", Prefix::new)?.unwrap_or_default();
+        let parse = |raw: &str| NameTemplate::new(raw, &settings.prefix);
+        settings.name_template = optional(table.name_template.as_deref(), "name_template", parse)?;
+        settings.system_user = table.system_user()?;
+        for (at, mount) in table.mounts.iter().enumerate() {
+            let mount = RawMount::new(mount.clone()).map_err(at_key(format!("mounts[{at}]")))?;
+            settings.mounts.push(mount);
+        }
         settings.host_ip = table.host_ip.unwrap_or(settings.host_ip);
         settings.remove = table.remove.unwrap_or(settings.remove);
         settings.port = table.port;
@@ -184,6 +203,19 @@ impl Table {
             };
             SetupError::key(key, error.to_string())
         })
+    }
+
+    fn system_user(&self) -> Result<Option<SystemUser>, SetupError> {
+        let Some(homes) = &self.system_user else {
+            return Ok(None);
+        };
+        let host_home = homes.host_home.as_deref();
+        // Each for itself, so that an error is at its own key.
+        let image_home = "/home/{username}";
+        SystemUser::new(host_home, image_home).map_err(at_key("system_user.host_home"))?;
+        let image_home = homes.image_home.as_deref().unwrap_or(image_home);
+        let mode = SystemUser::new(host_home, image_home);
+        mode.map(Some).map_err(at_key("system_user.image_home"))
     }
 
     fn patch(&self) -> Result<Patch, SetupError> {
@@ -301,6 +333,9 @@ mod tests {
             "network_name": "hub-net",
             "use_internal_ip": false,
             "prefix": "lab",
+            "name_template": "{prefix}-{username}",
+            "mounts": [{"Type": "tmpfs", "Target": "/scratch"}],
+            "system_user": {},
             "volumes": {"home-{username}": "/home/jovyan/work"},
             "read_only_volumes": {"/srv/data": "/data"},
             "pids_limit": 0,
@@ -366,6 +401,26 @@ mod tests {
                 "network_name",
             ),
             (json!({"image": "x", "prefix": "-"}), "prefix"),
+            (
+                json!({"image": "x", "name_template": "lab"}),
+                "name_template",
+            ),
+            (
+                json!({"image": "x", "mounts": [{"Type": "tmpfs"}]}),
+                "mounts[0]",
+            ),
+            (
+                json!({"image": "x", "system_user": {"host_home": "x"}}),
+                "system_user.host_home",
+            ),
+            (
+                json!({"image": "x", "system_user": {"image_home": "x"}}),
+                "system_user.image_home",
+            ),
+            (
+                json!({"image": "x", "system_user": {"home": "/x"}}),
+                "system_user.home",
+            ),
             (json!({"image": "x", "volumes": {"v": "w"}}), "volumes.v"),
             (
                 json!({"image": "x", "volumes": {"v": {"bind": "/w"}}}),

@@ -10,21 +10,12 @@
 //! user is called can leave a path or make two users' volumes one.
 
 use bollard::models::{Mount, MountType};
-use spawner_core::{ServerId, escape_object_name};
+use serde_json::Value;
+use spawner_core::ServerId;
 
 use crate::name::is_object_name;
-
-/// A text with `{username}` and `{servername}` in it, each escaped by
-/// [`escape_object_name`]; the default server's name is empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Template(Vec<Part>);
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
-    Text(String),
-    UserName,
-    ServerName,
-}
+use crate::patch::unknown_name;
+use crate::template::{Template, TemplateError, check_all, expand_all};
 
 /// One named volume or directory of the host inside every container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,12 +26,34 @@ pub struct Volume {
     read_only: bool,
 }
 
+/// A mount in the words of the engine's API, with placeholders in its texts: what [`Volume`] has no
+/// words for (memory as a file system, a volume's driver, how mounts propagate).
+#[derive(Debug, Clone, PartialEq)]
+pub struct RawMount(Value);
+
+/// Why a raw mount cannot be meant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MountError {
+    /// A placeholder that does not exist.
+    #[error(transparent)]
+    Placeholder(#[from] TemplateError),
+    /// A name that the API does not have.
+    #[error("the engine's API has no \"{0}\" in a mount")]
+    Unknown(String),
+    /// A value that the API does not take.
+    #[error("the engine's API does not take it: {0}")]
+    Type(String),
+    /// A mount at no place.
+    #[error("a mount needs a Target: an absolute path below /, without ..")]
+    Target,
+}
+
 /// Why a volume cannot be meant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VolumeError {
-    /// A placeholder that does not exist, or a brace that belongs to none.
-    #[error("\"{0}\" holds a brace that is neither {{username}} nor {{servername}}")]
-    Placeholder(String),
+    /// A placeholder that does not exist.
+    #[error(transparent)]
+    Placeholder(#[from] TemplateError),
     /// A source that is neither a name nor a directory.
     #[error(
         "\"{0}\" is no volume: write a name (a letter or digit, then letters, digits and . _ -) or \
@@ -52,46 +65,6 @@ pub enum VolumeError {
     Target(String),
 }
 
-impl Template {
-    fn new(text: &str) -> Result<Self, VolumeError> {
-        let unknown = || VolumeError::Placeholder(text.to_owned());
-        let mut parts = Vec::new();
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once('{') {
-            let (field, after) = after.split_once('}').ok_or_else(unknown)?;
-            parts.push(Part::Text(before.to_owned()));
-            parts.push(match field {
-                "username" => Part::UserName,
-                "servername" => Part::ServerName,
-                _ => return Err(unknown()),
-            });
-            rest = after;
-        }
-        parts.push(Part::Text(rest.to_owned()));
-        let stray = |part: &Part| matches!(part, Part::Text(text) if text.contains('}'));
-        if parts.iter().any(stray) {
-            return Err(unknown());
-        }
-        Ok(Self(parts))
-    }
-
-    fn fill(&self, username: &str, servername: &str) -> String {
-        let text = |part| match part {
-            &Part::UserName => username,
-            &Part::ServerName => servername,
-            Part::Text(text) => text.as_str(),
-        };
-        self.0.iter().map(text).collect()
-    }
-
-    fn expand(&self, server: &ServerId) -> String {
-        self.fill(
-            &escape_object_name(server.user.as_str()),
-            &escape_object_name(server.server.as_str()),
-        )
-    }
-}
-
 impl Volume {
     /// A volume or directory `source` of the host, seen as `target` in the container.
     pub fn new(source: &str, target: &str, read_only: bool) -> Result<Self, VolumeError> {
@@ -101,7 +74,8 @@ impl Volume {
         // adds no slash, no dot and no brace.
         let kind = if is_path(&from.fill("a", "a")) {
             MountType::BIND
-        } else if starts_with_text(&from) && is_object_name(&from.fill("a", "a")) {
+        // An escaped name can begin with a hyphen, which no volume's name may.
+        } else if from.starts_with_text() && is_object_name(&from.fill("a", "a")) {
             MountType::VOLUME
         } else {
             return Err(VolumeError::Source(source.to_owned()));
@@ -135,13 +109,32 @@ impl Volume {
     }
 }
 
-/// An escaped name can begin with a hyphen, which no volume's name may.
-fn starts_with_text(template: &Template) -> bool {
-    matches!(template.0.first(), Some(Part::Text(text)) if !text.is_empty())
+impl RawMount {
+    /// Takes a mount such as `{Type = "tmpfs", Target = "/scratch"}`.
+    pub fn new(value: Value) -> Result<Self, MountError> {
+        check_all(&value)?;
+        let asked: Mount = serde_json::from_value(value.clone())
+            .map_err(|error| MountError::Type(error.to_string()))?;
+        if !asked.target.as_deref().is_some_and(is_path) {
+            return Err(MountError::Target);
+        }
+        let read = serde_json::to_value(asked).map_err(|e| MountError::Type(e.to_string()))?;
+        match unknown_name(&value, &read) {
+            Some(name) => Err(MountError::Unknown(name)),
+            None => Ok(Self(value)),
+        }
+    }
+
+    /// The mount of one server.
+    pub(crate) fn mount(&self, server: &ServerId) -> Result<Mount, serde_json::Error> {
+        let mut value = self.0.clone();
+        expand_all(&mut value, server);
+        serde_json::from_value(value)
+    }
 }
 
 /// An absolute path to something below the root, without detours.
-fn is_path(text: &str) -> bool {
+pub(crate) fn is_path(text: &str) -> bool {
     text.strip_prefix('/').is_some_and(|below| {
         let below = below.strip_suffix('/').unwrap_or(below);
         !below.contains(char::is_control)
@@ -216,7 +209,35 @@ mod tests {
             "/{username}}",
         ] {
             let error = Volume::new(text, "/w", false).unwrap_err();
-            assert_eq!(error, VolumeError::Placeholder(text.into()), "{text:?}");
+            assert_eq!(
+                error,
+                VolumeError::Placeholder(TemplateError(text.into())),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn raw_mounts() {
+        use serde_json::json;
+        let server = ServerId::default_of(UserName::new("a_b").unwrap());
+        let mount = RawMount::new(json!({
+            "Type": "volume", "Source": "x-{username}", "Target": "/w",
+            "VolumeOptions": {"DriverConfig": {"Name": "nfs", "Options": {"o": "{username}"}}},
+        }));
+        let mount = serde_json::to_value(mount.unwrap().mount(&server).unwrap()).unwrap();
+        assert_eq!(mount["Source"], "x-a-5fb");
+        let driver = &mount["VolumeOptions"]["DriverConfig"];
+        assert_eq!(driver["Options"]["o"], "a-5fb");
+        for (value, expected) in [
+            (json!({"Type": "tmpfs"}), "Target"),
+            (json!({"Type": "tmpfs", "Target": "/w", "size": 5}), "size"),
+            (json!({"Type": "magic", "Target": "/w"}), "magic"),
+            (json!({"Type": "tmpfs", "Target": "/{who}"}), "{who}"),
+            (json!("/w"), "struct Mount"),
+        ] {
+            let error = RawMount::new(value.clone()).unwrap_err().to_string();
+            assert!(error.contains(expected), "{value}: {error}");
         }
     }
 

@@ -551,3 +551,41 @@ async fn raw_settings_and_those_of_one_start_come_last() {
     assert_eq!(found["HostConfig"]["CapDrop"], json!(["ALL"]));
     spawner.stop(StopMode::Now).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_system_user_is_the_one_of_the_host() {
+    let Some(hub) = Hub::open().await else { return };
+    let homes = tempfile::tempdir().unwrap();
+    let home = homes.path().join("daemon");
+    std::fs::create_dir(&home).unwrap();
+    let factory = hub.factory(json!({
+        "system_user": {"host_home": format!("{}/{{username}}", homes.path().display())},
+        "mounts": [{"Type": "tmpfs", "Target": "/scratch/{username}"}],
+    }));
+    // Every system has it, and it is not root.
+    let daemon = ServerId::default_of(UserName::new("daemon").unwrap());
+    let mut spawner = factory.spawner(&daemon);
+    let launch = launch_of(&mut spawner, &daemon, json!({})).await;
+    let endpoint = spawner.start(launch).await.unwrap();
+    until_it_answers(&endpoint).await;
+    let env = get(&endpoint, "/env").await;
+    for line in ["NB_USER=daemon", "NB_UID=1", "HOME=/home/daemon"] {
+        assert!(env.lines().any(|found| found == line), "{line} in {env}");
+    }
+    let log = spawner.log_tail(10).await;
+    assert!(log.contains(&"probe: uid 1".to_owned()), "{log:?}");
+    let found = hub.inspect().await;
+    assert_eq!(found["Config"]["WorkingDir"], "/home/daemon");
+    let mounts = found["Mounts"].as_array().unwrap();
+    let at = |place: &str| mounts.iter().find(|mount| mount["Destination"] == place);
+    assert_eq!(at("/home/daemon").unwrap()["Source"], json!(home));
+    assert_eq!(at("/scratch/daemon").unwrap()["Type"], "tmpfs");
+    spawner.stop(StopMode::Now).await.unwrap();
+
+    let root = ServerId::default_of(UserName::new("root").unwrap());
+    let mut spawner = factory.spawner(&root);
+    let launch = launch_of(&mut spawner, &root, json!({})).await;
+    let error = spawner.start(launch).await.unwrap_err();
+    assert_eq!(error.kind(), SpawnErrorKind::Refused, "{error}");
+    assert_eq!(hub.containers().await, [""; 0]);
+}

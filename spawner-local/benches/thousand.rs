@@ -96,7 +96,7 @@ async fn run(count: usize, idle: Duration) {
 
     let (busy, began) = (cpu_time(), Instant::now());
     sleep(idle).await;
-    let used = (cpu_time() - busy).as_secs_f64();
+    let used = cpu_time().saturating_sub(busy).as_secs_f64();
     if !idle.is_zero() {
         let share = 100.0 * used / began.elapsed().as_secs_f64();
         println!(

@@ -127,9 +127,8 @@ impl Process {
         };
         let pidfd = match pidfd_open(number, PidfdFlags::empty()) {
             Ok(pidfd) => pidfd,
-            Err(Errno::SRCH) => return Ok(None),
-            // The number is a thread's now, of some other process: kernels say either.
-            Err(Errno::NOENT | Errno::INVAL) => return Ok(None),
+            // The last two: the number is a thread's now, of some other process.
+            Err(Errno::SRCH | Errno::NOENT | Errno::INVAL) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         // Read after opening: if the number was given away before, the start time says so, and if

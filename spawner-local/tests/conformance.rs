@@ -61,10 +61,10 @@ impl Place {
         }
     }
 
-    fn factory_from(&self, change: &dyn Fn(&mut BackendSetup)) -> Option<Arc<dyn SpawnerFactory>> {
+    fn factory_from(&self, change: &dyn Fn(&mut BackendSetup)) -> Arc<dyn SpawnerFactory> {
         let mut setup = self.setup.clone();
         change(&mut setup);
-        Some(Arc::new((self.build)(setup).unwrap()))
+        Arc::new((self.build)(setup).unwrap())
     }
 
     fn census(&self, server: &ServerId) -> Vec<String> {
@@ -86,7 +86,7 @@ impl Backend for Simple {
     }
 
     fn factory_from(&self, change: &dyn Fn(&mut BackendSetup)) -> Option<Arc<dyn SpawnerFactory>> {
-        self.0.factory_from(change)
+        Some(self.0.factory_from(change))
     }
 
     async fn census(&self, server: &ServerId) -> Vec<String> {
@@ -115,7 +115,7 @@ impl Backend for Local {
     }
 
     fn factory_from(&self, change: &dyn Fn(&mut BackendSetup)) -> Option<Arc<dyn SpawnerFactory>> {
-        self.0.factory_from(change)
+        Some(self.0.factory_from(change))
     }
 
     async fn census(&self, server: &ServerId) -> Vec<String> {

@@ -39,9 +39,10 @@ async fn server(place: &Place, address: &str, by_child: bool) -> LocalProcessSpa
     let ready = place.fifo("ready");
     let myself = std::env::current_exe().unwrap();
     let listens = format!("{} --exact listens --ignored", myself.display());
-    let mut launch = script(&match by_child {
-        false => format!("exec {listens}"),
-        true => format!("setsid {listens} & exec sleep 1000"),
+    let mut launch = script(&if by_child {
+        format!("setsid {listens} & exec sleep 1000")
+    } else {
+        format!("exec {listens}")
     });
     launch.env.set(LISTEN, address);
     launch.env.set(READY, ready.path().to_str().unwrap());
