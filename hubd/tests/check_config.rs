@@ -307,3 +307,10 @@ fn the_command_line_explains_itself() {
     }
     assert!(snapshot(folder.path()).is_empty());
 }
+
+#[test]
+fn the_example_for_docker_is_fine() {
+    let folder = folder_with(include_str!("../../examples/configs/docker.toml"));
+    let ran = hubd(folder.path(), &["check-config"]);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+}

@@ -9,7 +9,7 @@
 //! them. Keep `bollard` at `info`.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -21,11 +21,14 @@ use bollard::models::{
     SystemInfo,
 };
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, EventsOptionsBuilder,
-    InspectContainerOptions, InspectNetworkOptions, KillContainerOptions,
+    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, DownloadFromContainerOptionsBuilder,
+    EventsOptionsBuilder, InspectContainerOptions, InspectNetworkOptions, KillContainerOptions,
     ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
     StartContainerOptions, StopContainerOptionsBuilder, UploadToContainerOptionsBuilder,
+    WaitContainerOptionsBuilder,
 };
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt as _};
 use http::HeaderValue;
 use tokio::time::timeout;
@@ -61,6 +64,8 @@ pub(crate) struct Engine {
 pub(crate) struct ImageInfo {
     /// Its id, which tells it from a newer one of the same name.
     pub(crate) id: String,
+    /// Whom its programs run as; empty for root.
+    pub(crate) user: String,
     /// Its own command; empty when it has none.
     pub(crate) command: Vec<String>,
     /// Its entry point, which runs before the command; empty when it has none.
@@ -143,6 +148,7 @@ impl Engine {
                 command: config.cmd.unwrap_or_default(),
                 entry_point: config.entrypoint.unwrap_or_default(),
                 id: image.id.unwrap_or_default(),
+                user: config.user.unwrap_or_default(),
             }
         }))
     }
@@ -165,10 +171,13 @@ impl Engine {
         }
         let ranges = network.ipam?.config?;
         ranges.into_iter().find_map(|range| {
-            let gateway = range.gateway?;
-            // Some engines write it with its prefix.
-            let gateway = gateway.split('/').next().unwrap_or_default();
-            gateway.parse::<IpAddr>().ok().map(|at| at.to_string())
+            // Some engines do not write it down where it is what they choose by themselves.
+            range
+                .gateway
+                .as_deref()
+                .and_then(address)
+                .or_else(|| range.subnet.as_deref().and_then(first_of))
+                .map(|at| at.to_string())
         })
     }
 
@@ -183,13 +192,16 @@ impl Engine {
             .map(drop)
     }
 
-    /// Unpacks an archive at the root of a container, which need not run.
+    /// Unpacks an archive into a directory of a container, which need not run.
     pub(crate) async fn unpack(
         &self,
         id: &ContainerId,
+        path: &str,
         archive: Vec<u8>,
     ) -> Result<(), EngineError> {
-        let options = UploadToContainerOptionsBuilder::default().path("/").build();
+        let options = UploadToContainerOptionsBuilder::default()
+            .path(path)
+            .build();
         let docker = self.docker().await?;
         let archive = bollard::body_full(archive.into());
         let answer = docker.upload_to_container(id.as_str(), Some(options), archive);
@@ -338,6 +350,40 @@ impl Engine {
         }
     }
 
+    /// One path of a container as an archive, which is read as far as it is needed.
+    pub(crate) async fn archive(
+        &self,
+        id: &ContainerId,
+        path: &str,
+    ) -> Result<BoxStream<'static, Result<Bytes, EngineError>>, EngineError> {
+        let options = DownloadFromContainerOptionsBuilder::default()
+            .path(path)
+            .build();
+        let docker = self.docker().await?;
+        let host = self.host.clone();
+        let pieces = docker.download_from_container(id.as_str(), Some(options));
+        let pieces =
+            pieces.map(move |piece| piece.map_err(|error| EngineError::new(error, &host, ASK)));
+        Ok(pieces.boxed())
+    }
+
+    /// The exit code of a container that has ended or ends within `limit`.
+    pub(crate) async fn wait(&self, id: &ContainerId, limit: Duration) -> Result<i64, EngineError> {
+        let options = WaitContainerOptionsBuilder::default()
+            .condition("not-running")
+            .build();
+        let docker = self.docker().await?;
+        let mut answers = std::pin::pin!(docker.wait_container(id.as_str(), Some(options)));
+        match timeout(limit, answers.next()).await {
+            Err(_elapsed) => Err(EngineError::Timeout(limit)),
+            Ok(Some(Ok(answer))) => Ok(answer.status_code),
+            // The library takes every exit code but 0 for an error of its own.
+            Ok(Some(Err(Error::DockerContainerWaitError { code, .. }))) => Ok(code),
+            Ok(Some(Err(error))) => Err(EngineError::new(error, &self.host, limit)),
+            Ok(None) => Err(EngineError::Garbled("the answer to a wait is empty".into())),
+        }
+    }
+
     /// Lets a paused container go on; fine when it is not paused.
     pub(crate) async fn unpause(&self, id: &ContainerId) -> Result<(), EngineError> {
         let docker = self.docker().await?;
@@ -435,6 +481,20 @@ pub(crate) fn host_of(url: &str) -> &str {
     }
 }
 
+/// An address, with or without the length of its prefix.
+fn address(text: &str) -> Option<IpAddr> {
+    text.split('/').next()?.parse().ok()
+}
+
+/// The first address of a range of IPv4 addresses.
+fn first_of(range: &str) -> Option<IpAddr> {
+    let (base, length) = range.split_once('/')?;
+    let base: Ipv4Addr = base.parse().ok()?;
+    let host_bits = 32_u32.checked_sub(length.parse().ok()?)?;
+    let mask = u32::MAX.checked_shl(host_bits).unwrap_or(0);
+    Some(Ipv4Addr::from((u32::from(base) & mask).checked_add(1)?).into())
+}
+
 /// Makes "there is none" an answer.
 fn found<T>(answer: Result<T, EngineError>) -> Result<Option<T>, EngineError> {
     match answer {
@@ -467,6 +527,25 @@ mod tests {
             ("http://[2001:db8::1]:2375/x", "2001:db8::1"),
         ] {
             assert_eq!(Engine::new(Some(host.into())).host_name(), name);
+        }
+    }
+
+    #[test]
+    fn gateways() {
+        let text = |at: Option<IpAddr>| at.map(|at| at.to_string());
+        assert_eq!(text(address("172.18.0.1")), Some("172.18.0.1".into()));
+        assert_eq!(text(address("fd00::1/64")), Some("fd00::1".into()));
+        assert_eq!(text(address("")), None);
+        for (range, first) in [
+            ("172.17.0.0/16", Some("172.17.0.1")),
+            ("10.1.2.64/26", Some("10.1.2.65")),
+            ("10.1.2.70/26", Some("10.1.2.65")),
+            ("0.0.0.0/0", Some("0.0.0.1")),
+            ("10.0.0.0/33", None),
+            ("10.0.0.0", None),
+            ("fd00::/64", None),
+        ] {
+            assert_eq!(text(first_of(range)).as_deref(), first, "{range}");
         }
     }
 

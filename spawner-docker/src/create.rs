@@ -200,6 +200,7 @@ mod tests {
                 Vec::new()
             },
             id: String::new(),
+            user: String::new(),
         }
     }
 

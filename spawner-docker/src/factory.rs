@@ -84,6 +84,10 @@ impl DockerFactory {
         }
     }
 
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// The spawner of one server.
     pub fn spawner(&self, server: &ServerId) -> DockerSpawner {
         DockerSpawner::new(Arc::clone(&self.shared), server.clone())

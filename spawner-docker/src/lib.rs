@@ -26,12 +26,52 @@
 //! progress shown to whoever waits; [`PullSettings`] says when and how long. With
 //! `allowed_images = "*"` that means every image that the hub's logins can see. The engine is the one
 //! that `DOCKER_HOST` names, or the local one.
+//!
+//! # `[spawner.docker]`
+//!
+//! The shared limits (`mem_limit`, `cpu_limit` and their guarantees) stand in `[spawner]`.
+//!
+//! | key | default | |
+//! |---|---|---|
+//! | `image` | | what runs when nobody chooses; required unless there is a list |
+//! | `allowed_images` | none | a list, a table of names and images, or `"*"`; without it there is no choice |
+//! | `host` | `DOCKER_HOST` | where the engine is |
+//! | `connect_timeout` | 0.9 | seconds that the engine has to answer at all before a start |
+//! | `pull_policy`, `pull_timeout`, `pull_stall_timeout`, `pre_pull`, `registries`, `docker_config` | | see [`PullSettings`] |
+//! | `network_name` | one of the hub's own | the network of the servers; on the hub's own they cannot reach each other |
+//! | `use_internal_ip` | on named networks | reach servers at their containers' addresses and publish no port |
+//! | `host_ip`, `port` | `127.0.0.1`, 8888 | where a server's port is published, and which it is inside. Published on `0.0.0.0`, every container can reach it |
+//! | `prefix`, `name_template` | `jupyter`, `{prefix}-{username}` | names of containers; what they are stands in their labels |
+//! | `volumes`, `read_only_volumes` | none | a named volume or a directory, and where it is inside; with `{username}` and `{servername}` |
+//! | `mounts` | none | mounts in the words of the engine's API |
+//! | `system_user` | none | run as the user's account of this host, in its home: `host_home`, `image_home` |
+//! | `pids_limit`, `cap_add` | 512, none | processes and threads, 0 for any number; capabilities that are kept |
+//! | `stop_timeout` | 10 | seconds to end in when asked politely |
+//! | `remove` | true | remove a container when its server has stopped |
+//! | `reuse` | `if-unchanged` | what becomes of one that was kept: `never`, `if-unchanged`, `always` |
+//! | `extra_create`, `extra_host_config` | none | the body of the create request and its `HostConfig`, merged last |
+//!
+//! # Whose files
+//!
+//! A named volume that is new gets the owner of the directory of the image that it covers; where the
+//! image has none it would be root's, and is given to the container's user before the server starts
+//! (the top of it, once). A directory of the host must be there and keeps its owner.
+//!
+//! # Containers that are used again
+//!
+//! Each run of a server has a token of its own, and the environment of a container cannot be changed.
+//! With `remove = false`, unless `reuse = "never"`, a container therefore gets its environment as a
+//! file before each start, which a shell reads that then becomes the server: the image needs
+//! `/bin/sh`, and the token is not among what `docker inspect` shows. Whether a container is the same
+//! is told by a hash of the image's id, the command, the mounts and all settings, but not of the
+//! environment, which is fresh in any case.
 
 mod account;
 mod choice;
 mod client;
 mod container;
 mod create;
+mod doctor;
 mod error;
 mod events;
 mod factory;
@@ -42,6 +82,7 @@ mod log;
 mod name;
 mod network;
 mod ours;
+mod owner;
 mod patch;
 mod pull;
 mod registry;
@@ -50,6 +91,7 @@ mod settings;
 mod spawner;
 mod start;
 mod table;
+mod tar;
 mod template;
 mod volume;
 

@@ -12,7 +12,7 @@
 use std::fmt;
 
 use sha2::{Digest, Sha256};
-use spawner_core::ServerId;
+use spawner_core::{LaunchId, ServerId};
 
 /// The longest DNS label: on its own network a container is reached by its name.
 const NAME_MAX: usize = 63;
@@ -114,6 +114,11 @@ impl ContainerName {
         let cut = &whole[..NAME_MAX - CUT.len() - 2 * HASH_BYTES];
         let hash = hex(&Sha256::digest(object.as_bytes())[..HASH_BYTES]);
         Self(format!("{}{CUT}{hash}", cut.trim_end_matches('-')))
+    }
+
+    /// The name of a container that belongs to no server.
+    pub(crate) fn of_probe(launch: &LaunchId) -> Self {
+        Self(format!("hubd-probe-{launch}"))
     }
 
     /// The name.

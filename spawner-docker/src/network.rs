@@ -86,6 +86,11 @@ impl ServerNetwork {
         Ok(found)
     }
 
+    /// Where its containers find this machine, once that is known: after the preflight.
+    pub(crate) fn gateway(&self) -> Option<String> {
+        self.lock().as_ref()?.gateway.clone()
+    }
+
     /// Looks again the next time: it was there and is not any more.
     pub(crate) fn forget(&self) {
         *self.lock() = None;

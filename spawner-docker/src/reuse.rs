@@ -24,6 +24,7 @@ use spawner_core::Env;
 
 use crate::identity::{CONFIG, Labels};
 use crate::name::hex;
+use crate::tar::Entry;
 
 /// The program that stands before the server in a container that is used again.
 const SHELL: [&str; 4] = ["/bin/sh", "-c", ". /.hubd/env && exec \"$@\"", "hubd"];
@@ -112,30 +113,7 @@ pub(crate) fn env_file(env: &Env) -> Vec<u8> {
         let _ = writeln!(text, "export {name}='{value}'");
     }
     // Everything in a container is its user's, whatever account that is.
-    let mut archive = header(FOLDER, 0, b'5', 0o755).to_vec();
-    archive.extend(header(FILE, text.len(), b'0', 0o444));
-    archive.extend(text.as_bytes());
-    archive.resize(archive.len().div_ceil(512) * 512 + 1024, 0);
-    archive
-}
-
-fn header(name: &str, size: usize, kind: u8, mode: u32) -> [u8; 512] {
-    let mut header = [0u8; 512];
-    let mut field = |at: usize, text: &str| {
-        header[at..at + text.len()].copy_from_slice(text.as_bytes());
-    };
-    field(0, name);
-    field(100, &format!("{mode:07o}"));
-    field(108, "0000000");
-    field(116, "0000000");
-    field(124, &format!("{size:011o}"));
-    field(136, "00000000000");
-    field(148, "        ");
-    field(257, "ustar\x0000");
-    header[156] = kind;
-    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
-    header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
-    header
+    Entry::of_root(0o444).file_in(FOLDER, FILE, text.as_bytes())
 }
 
 fn is_shell_name(name: &str) -> bool {

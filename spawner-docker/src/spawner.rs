@@ -27,8 +27,10 @@ use crate::container::{Container, ContainerId};
 use crate::events::Heard;
 use crate::factory::Shared;
 use crate::limits::Limits;
+use crate::network::seen_from_inside;
 use crate::ours::Ours;
 use crate::patch::Overrides;
+use crate::start::HUB_URLS;
 
 /// The layout of [`State`].
 const STATE_VERSION: u32 = 1;
@@ -260,6 +262,17 @@ impl Spawner for DockerSpawner {
 
     fn get_env(&self, ctx: &SpawnContext) -> Env {
         let mut env = base_env(self.config(), ctx);
+        // A hub on loopback is at the gateway of the network, once that is known.
+        if let Some(gateway) = self.shared.network.gateway() {
+            for name in HUB_URLS {
+                let inside = env
+                    .get(name)
+                    .and_then(|url| seen_from_inside(url, &gateway));
+                if let Some(inside) = inside {
+                    env.set(name, inside);
+                }
+            }
+        }
         let settings = &self.shared.settings;
         let image = settings.images.resolve(&ctx.options).ok();
         // As JupyterHub names it; `environment` wins.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bollard::models::ContainerCreateBody;
 use spawner_core::{
-    Endpoint, Env, ExitStatus, Launch, PollStatus, SpawnError, SpawnErrorKind, Spawner as _,
+    Endpoint, ExitStatus, Launch, PollStatus, SpawnError, SpawnErrorKind, Spawner as _,
 };
 use tokio::time::sleep;
 
@@ -18,29 +18,24 @@ use crate::create::{Plan, create_body, garbled_settings};
 use crate::identity::{CONFIG, launch_of};
 use crate::image::ImageRef;
 use crate::limits::Limits;
-use crate::network::{is_loopback, seen_from_inside};
+use crate::network::is_loopback;
 use crate::ours::{PAUSE, TRIES};
+use crate::owner::give_volumes;
 use crate::patch::Overrides;
 use crate::reuse::{Fate, env_file, make_reusable};
 use crate::spawner::{DockerSpawner, Run};
 
 /// The variables by which a server finds the hub.
-const HUB_URLS: [&str; 2] = ["JUPYTERHUB_API_URL", "JUPYTERHUB_ACTIVITY_URL"];
+pub(crate) const HUB_URLS: [&str; 2] = ["JUPYTERHUB_API_URL", "JUPYTERHUB_ACTIVITY_URL"];
 
 impl DockerSpawner {
-    /// The environment as it is right inside a container: a hub on loopback is at the gateway of the
-    /// network. A wrong address of the hub is by far the commonest reason for a server that starts
-    /// and never becomes ready, so what is still wrong is said.
-    fn inside_env(&self, launch: &Launch, gateway: Option<&str>) -> Env {
-        let mut env = launch.env.clone();
+    /// Says what is still wrong with the hub's address, the commonest reason by far for a server that
+    /// starts and never becomes ready.
+    fn warn_of_loopback(&self, launch: &Launch) {
         for name in HUB_URLS {
-            let Some(url) = env.get(name).filter(|url| is_loopback(url)) else {
+            let Some(url) = launch.env.get(name).filter(|url| is_loopback(url)) else {
                 continue;
             };
-            if let Some(inside) = gateway.and_then(|gateway| seen_from_inside(url, gateway)) {
-                env.set(name, inside);
-                continue;
-            }
             tracing::warn!(
                 server = %self.server, url,
                 "servers in containers cannot reach the hub on loopback: set connect_url"
@@ -51,10 +46,9 @@ impl DockerSpawner {
             );
             launch.report(5, message);
         }
-        env
     }
 
-    /// Like [`Spawner::start`], with some settings different for this start alone: the seed's
+    /// Like [`Spawner::start`](spawner_core::Spawner::start), with some settings different for this start alone: the seed's
     /// `start(image, extra_create_kwargs, extra_host_config)`. For layers and embedders; what
     /// `overrides` says is not checked against the allowed images.
     pub async fn start_with(
@@ -82,8 +76,9 @@ impl DockerSpawner {
         }
         launch.report(10, format!("Looking for the image {image}"));
         let info = shared.provide(&image, &launch).await?;
-        let network = shared.network.ensure(&shared.engine).await?;
-        let mut env = self.inside_env(&launch, network.gateway.as_deref());
+        shared.network.ensure(&shared.engine).await?;
+        self.warn_of_loopback(&launch);
+        let mut env = launch.env.clone();
         let account = match &settings.system_user {
             Some(mode) => Some(mode.look_up(&self.server).await?),
             None => None,
@@ -122,7 +117,12 @@ impl DockerSpawner {
             id
         } else {
             launch.report(30, format!("Creating the container {}", self.ours.name()));
+            let user = body.user.clone().unwrap_or_else(|| info.user.clone());
             let id = self.ours.create(body).await?;
+            let written = settings.volumes.iter();
+            let written = written.filter_map(|volume| volume.written(&self.server));
+            let written: Vec<_> = written.collect();
+            give_volumes(&shared.engine, &id, &user, &written).await?;
             tracing::info!(
                 server = %self.server, container = id.short(), name = %self.ours.name(), %image,
                 "created a container"
@@ -133,7 +133,7 @@ impl DockerSpawner {
             run.container = Some(id.clone());
         }
         if settings.reuses() {
-            let resumed = self.engine().unpack(&id, env_file(&env)).await;
+            let resumed = self.engine().unpack(&id, "/", env_file(&env)).await;
             resumed.map_err(|error| error.doing("give the container its environment"))?;
         }
         launch.report(60, "Starting the container");

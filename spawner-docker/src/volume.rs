@@ -96,6 +96,12 @@ impl Volume {
         self.target == other.target
     }
 
+    /// Where a named volume that can be written sits; nothing for what the host had before.
+    pub(crate) fn written(&self, server: &ServerId) -> Option<String> {
+        let own = self.kind == MountType::VOLUME && !self.read_only;
+        own.then(|| self.target.expand(server))
+    }
+
     /// The mount of one server. As a mount, and not as a "bind", a directory that is missing is an
     /// error instead of an empty one that belongs to root.
     pub(crate) fn mount(&self, server: &ServerId) -> Mount {

@@ -3,6 +3,7 @@
 
 mod world;
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use bollard::query_parameters::{KillContainerOptionsBuilder, RemoveContainerOptionsBuilder};
@@ -13,6 +14,9 @@ use spawner_core::{
     UserOptions,
 };
 use spawner_docker::{Overrides, Patch};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use world::{Hub, alice, get, launch, launch_of, start, until_it_answers};
 
 const GONE: PollStatus = PollStatus::Exited(ExitStatus::Unknown);
@@ -90,9 +94,10 @@ async fn the_end_is_heard_with_its_reason() {
         assert_eq!(status, expected, "{path}");
         let polled = spawner.poll().await.unwrap();
         assert_eq!(polled, PollStatus::Exited(expected), "{path}");
-        let log = spawner.log_tail(1).await;
-        let last = path.starts_with("/exit").then_some("probe: exiting");
-        assert!(last.is_none_or(|last| log == [last]), "{log:?}");
+        // Both of its outputs, in no order that could be told.
+        let log = spawner.log_tail(10).await;
+        let said = log.iter().any(|line| line == "probe: exiting");
+        assert_eq!(said, path.starts_with("/exit"), "{log:?}");
         spawner.stop(StopMode::Graceful).await.unwrap();
         assert_eq!(hub.containers().await, [""; 0]);
     }
@@ -401,6 +406,8 @@ async fn a_start_dropped_anywhere_leaves_nothing() {
 async fn servers_of_different_users_are_apart() {
     let Some(hub) = Hub::open().await else { return };
     let factory = hub.factory(json!({"network_name": null}));
+    // It makes the network, and then knows where the hub is from there.
+    factory.preflight().await.unwrap();
     let bob = ServerId::default_of(UserName::new("bob").unwrap());
     let mut endpoints = Vec::new();
     let mut spawners = Vec::new();
@@ -588,4 +595,47 @@ async fn a_system_user_is_the_one_of_the_host() {
     let error = spawner.start(launch).await.unwrap_err();
     assert_eq!(error.kind(), SpawnErrorKind::Refused, "{error}");
     assert_eq!(hub.containers().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn whether_servers_reach_the_hub_can_be_asked() {
+    let Some(hub) = Hub::open().await else { return };
+    let factory = hub.factory(json!({}));
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}/hub/api");
+    let mut answers = JoinSet::new();
+    answers.spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n{}").await;
+        }
+    });
+    let seen = factory.check_hub(&url).await.unwrap();
+    assert!(seen.ends_with(&format!(":{port}/hub/api")) && !seen.contains("127.0.0.1"));
+    answers.shutdown().await;
+    let error = factory.check_hub(&url).await.unwrap_err();
+    assert!(error.to_string().contains("firewall"), "{error}");
+    assert_eq!(hub.containers().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_new_volume_is_its_users() {
+    let Some(mut hub) = Hub::open().await else {
+        return;
+    };
+    let volume = format!("{}-own", hub.prefix());
+    hub.volumes.push(format!("{volume}-alice"));
+    let table = json!({
+        "volumes": {format!("{volume}-{{username}}"): "/work/{username}"},
+        "extra_create": {"User": "1234:567"},
+    });
+    // The second time it is theirs already.
+    for _ in 0..2 {
+        let mut spawner = hub.spawner(table.clone());
+        let launch = launch(&mut spawner, json!({})).await;
+        let endpoint = spawner.start(launch).await.unwrap();
+        until_it_answers(&endpoint).await;
+        assert_eq!(get(&endpoint, "/owner/work/alice").await, "1234:567\n");
+        spawner.stop(StopMode::Now).await.unwrap();
+    }
 }

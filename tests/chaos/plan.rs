@@ -78,7 +78,7 @@ pub(crate) fn draw(seed: u64, kills: usize, users: usize) -> Vec<Round> {
 }
 
 fn round(dice: &mut Dice, users: usize) -> Round {
-    let mut requests: Vec<_> = (0..1 + dice.index(users))
+    let mut requests: Vec<_> = (0..=dice.index(users))
         .map(|_| Request {
             at: dice.below(800),
             user: dice.index(users),

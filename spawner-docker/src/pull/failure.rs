@@ -125,8 +125,8 @@ const WORDS: &[(Cause, &[&str])] = &[
 impl Cause {
     fn of(status: Option<u16>, message: &str) -> Self {
         let message = message.to_ascii_lowercase();
-        let about = |words: &&[&str]| words.iter().any(|word| message.contains(word));
-        let said = WORDS.iter().find(|(_, words)| about(&words));
+        let about = |words: &[&str]| words.iter().any(|word| message.contains(word));
+        let said = WORDS.iter().find(|(_, words)| about(words));
         match (said, status) {
             (Some((cause, _)), _) => *cause,
             (None, Some(401 | 403)) => Self::Denied,

@@ -70,15 +70,13 @@ impl Pulls {
             let pull = running.pull.upgrade();
             pull.filter(|pull| pull.peek().is_none())
         };
-        let (pull, progress) = match running.get(what).and_then(|r| Some((living(r)?, r))) {
-            Some((pull, running)) => (pull, running.progress.clone()),
-            None => {
-                let (tell, progress) = watch::channel(PullProgress::default());
-                let pull = pull(image.clone(), what.clone(), source, tell)
-                    .boxed()
-                    .shared();
-                (pull, progress)
-            }
+        let under_way = running.get(what).and_then(|r| Some((living(r)?, r)));
+        let (pull, progress) = if let Some((pull, running)) = under_way {
+            (pull, running.progress.clone())
+        } else {
+            let (tell, progress) = watch::channel(PullProgress::default());
+            let pull = pull(image.clone(), what.clone(), source, tell);
+            (pull.boxed().shared(), progress)
         };
         running.retain(|_, running| living(running).is_some());
         if let Some(weak) = pull.downgrade() {

@@ -1,5 +1,6 @@
 //! Images that tests make for themselves, and the engine that they are on.
 
+use std::collections::HashSet;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
@@ -41,23 +42,20 @@ impl Shared {
         if let Some(image) = current.upgrade() {
             return Some(image);
         }
-        let made = async { Image::make(&files()?, entry_point).await };
-        match made.await {
-            Ok(image) => {
-                let image = Arc::new(image);
-                *current = Arc::downgrade(&image);
-                Some(image)
-            }
-            Err(why) => {
-                assert!(std::env::var_os("CI").is_none(), "no Docker Engine: {why}");
-                SAID.call_once(|| {
-                    // Past the capture of the test harness, which would keep it to itself.
-                    let line = format!("SKIPPED: nothing with a Docker Engine was run: {why}\n");
-                    let _ = std::io::stderr().write_all(line.as_bytes());
-                });
-                None
-            }
+        if let Err(why) = connect().await {
+            assert!(std::env::var_os("CI").is_none(), "no Docker Engine: {why}");
+            SAID.call_once(|| {
+                // Past the capture of the test harness, which would keep it to itself.
+                let line = format!("SKIPPED: nothing with a Docker Engine was run: {why}\n");
+                let _ = std::io::stderr().write_all(line.as_bytes());
+            });
+            return None;
         }
+        // With an engine there is no excuse.
+        let made = async { Image::make(&files()?, entry_point).await };
+        let image = Arc::new(made.await.unwrap());
+        *current = Arc::downgrade(&image);
+        Some(image)
     }
 }
 
@@ -130,7 +128,9 @@ pub(crate) fn with_libraries(program: &Path, name: &str) -> Result<Vec<File>, St
 /// An archive of programs and libraries; each path is without the first slash.
 fn archive(files: &[File]) -> Vec<u8> {
     let mut archive = Vec::new();
-    for (name, content) in files {
+    let mut there = HashSet::new();
+    // Programs share libraries.
+    for (name, content) in files.iter().filter(|(name, _)| there.insert(name)) {
         let mut header = [0u8; 512];
         let mut field = |at: usize, text: &str| {
             header[at..at + text.len()].copy_from_slice(text.as_bytes());

@@ -297,8 +297,9 @@ fn probe() -> Result<Vec<File>, String> {
         let why = String::from_utf8_lossy(&built.stderr);
         return Err(format!("the probe cannot be compiled: {why}"));
     }
-    // A shell beside it, for containers that are used again.
+    // A shell beside it, for containers that are used again, and one that can open connections.
     let mut files = image::with_libraries(Path::new("/bin/sh"), "bin/sh")?;
+    files.extend(image::with_libraries(Path::new("/bin/bash"), "bin/bash")?);
     files.push(("probe".to_owned(), image::read(&program)?));
     Ok(files)
 }

@@ -6,6 +6,7 @@
  *                  it is stopped
  *
  *   GET /connect/ADDRESS/PORT  says whether a connection can be opened
+ *   GET /owner/PATH            whose that is
  *
  * With the argument "stubborn" it ignores SIGTERM. */
 #include <arpa/inet.h>
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -56,6 +58,7 @@ int main(int argc, char **argv) {
   fflush(stdout);
   fprintf(stderr, "probe: listening\n");
   for (;;) {
+    struct stat about;
     char request[1024] = {0}, path[256] = {0};
     int client = accept(listener, NULL, NULL);
     if (client < 0) continue;
@@ -65,6 +68,8 @@ int main(int argc, char **argv) {
       for (char **entry = environ; *entry; entry++) dprintf(client, "%s\n", *entry);
     else if (strcmp(path, "/args") == 0)
       for (int i = 1; i < argc; i++) dprintf(client, "%s\n", argv[i]);
+    else if (strncmp(path, "/owner/", 7) == 0 && stat(path + 6, &about) == 0)
+      dprintf(client, "%d:%d\n", (int)about.st_uid, (int)about.st_gid);
     else if (strncmp(path, "/connect/", 9) == 0)
       dprintf(client, "%s\n", try_connect(path + 9));
     else

@@ -203,7 +203,7 @@ impl Spawner for Scripted {
                 let work = tokio::time::sleep(Duration::from_mins(5));
                 launch.with_budget(Duration::from_mins(10), work).await;
                 if then_hangs {
-                    std::future::pending().await;
+                    std::future::pending::<()>().await;
                 }
             }
         }
