@@ -2,14 +2,17 @@
 //!
 //! ```text
 //!  hub task        thread of the start            child
-//!     │ begin ───────> fork ───────────────────────> own session, nothing inherited
-//!     │ <──── pid ─────┤                             │ reads the gate pipe ...
+//!     │ begin ───────> fork ───────────────────────> own group and session, nothing inherited
+//!     │ <──── pid ─────┤ <── "at the gate" ──────────┤ reads the gate pipe ...
 //!     │ save identity  │ reads the report pipe       │
 //!     │ open ─────────────────────────────────────>  │ ... one byte: goes on
 //!     │                │                             │ ids, directory, execve
 //!     │ <── settled ───┤ <── end of file, or the step that failed
 //! ```
 //!
+//! - The gate is opened for a child that waits there, and not before. One that got its way opened
+//!   earlier could be found neither by its group nor by its environment, as long as the machine is too
+//!   busy for it to run.
 //! - Dropping the [`Gate`] unopened ends the child: it reads end of file. So does the hub's death.
 //! - The thread lives until the child runs its program or is gone and reaped. It has to: the kernel
 //!   counts the end of the *thread* that forked as the end of the parent.
@@ -24,7 +27,7 @@ use rustix::process::{Pid, WaitOptions, waitpid};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::sys::{self, Failed, Plan};
+use crate::sys::{self, AT_GATE, Failed, Plan};
 
 /// A start that is under way.
 #[derive(Debug)]
@@ -76,9 +79,20 @@ pub(crate) fn begin(plan: Plan) -> io::Result<(Forking, Gate)> {
         let child = sys::fork(&plan, gate_of_child.as_fd(), report_of_child.as_fd())
             .map_err(StartError::Fork)?;
         drop((gate_of_child, report_of_child));
-        // If nobody listens, the start was dropped and the gate with it: the child sees that.
-        let _ = pid_sender.send(child);
-        wait_for_exec(child, report_reader)
+        let mut report = report_reader;
+        let mut first = [0];
+        // An error of this read is impossible; end of file means that the child was killed.
+        let length = report.read(&mut first).unwrap_or_default();
+        if first[..length] == [AT_GATE] {
+            // If nobody listens, the start was dropped and the gate with it: the child sees that.
+            let _ = pid_sender.send(child);
+            return wait_for_exec(child, report);
+        }
+        let mut bytes = first[..length].to_vec();
+        let _ = report.read_to_end(&mut bytes);
+        bury(child);
+        let killed = || StartError::Fork(io::Error::other("it was killed before it began"));
+        Err(Failed::read(&bytes).map_or_else(killed, StartError::Step))
     });
     let gate = Gate {
         pid,
@@ -97,10 +111,15 @@ fn wait_for_exec(child: Pid, mut report: PipeReader) -> Result<(), StartError> {
     match Failed::read(&bytes) {
         None => Ok(()),
         Some(failed) => {
-            while let Err(rustix::io::Errno::INTR) = waitpid(Some(child), WaitOptions::empty()) {}
+            bury(child);
             Err(StartError::Step(failed))
         }
     }
+}
+
+/// Waits for a child that is about to end.
+fn bury(child: Pid) {
+    while let Err(rustix::io::Errno::INTR) = waitpid(Some(child), WaitOptions::empty()) {}
 }
 
 impl Forking {
@@ -168,8 +187,9 @@ mod tests {
 
     async fn failed_step(plan: Plan) -> Step {
         let (mut forking, mut gate) = begin(plan).unwrap();
-        gate.child().await.unwrap();
-        gate.open().unwrap();
+        if gate.child().await.is_some() {
+            gate.open().unwrap();
+        }
         match forking.settled().await {
             Err(StartError::Step(failed)) => failed.step,
             other => panic!("{other:?}"),

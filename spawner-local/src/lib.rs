@@ -61,6 +61,7 @@
 mod account;
 mod cgroup;
 mod command;
+mod diag;
 mod factory;
 mod gate;
 mod listener;
@@ -76,6 +77,7 @@ mod socket;
 mod start;
 mod sys;
 mod tree;
+mod walk;
 
 pub use factory::{LocalFactory, register};
 pub use local::LocalProcessSpawner;

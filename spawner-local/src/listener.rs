@@ -24,7 +24,7 @@ use tokio::time::sleep;
 
 use crate::process::{Key, Stat, is_gone};
 use crate::run::Saved;
-use crate::{socket, tree};
+use crate::{diag, socket, tree};
 
 /// The pauses before it is looked again for a listener that answered a moment ago: a line of the
 /// kernel's tables can be missed while others come and go.
@@ -34,9 +34,9 @@ const LOOK_AGAIN: [Duration; 2] = [Duration::from_millis(20), Duration::from_mil
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Listener {
     /// Its number, which `/proc/PID/fd` shows.
-    inode: u64,
+    pub(crate) inode: u64,
     /// The account that made it.
-    uid: u32,
+    pub(crate) uid: u32,
 }
 
 /// Whose a socket is.
@@ -145,6 +145,13 @@ pub(crate) fn who(ip: IpAddr, port: u16, saved: &Saved) -> io::Result<Option<Own
 /// The sockets that a connection to `ip` and `port` reaches: more than one only if they agreed to
 /// share the address. Blocks.
 pub(crate) fn listeners(ip: IpAddr, port: u16) -> io::Result<Vec<Listener>> {
+    // Not every kernel has that, and not every sandbox lets it through.
+    let entries = diag::listeners(port).or_else(|_| tables())?;
+    Ok(reached(&entries, ip, port))
+}
+
+/// All sockets that listen, as text. Blocks.
+fn tables() -> io::Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
         match std::fs::read_to_string(table) {
@@ -154,11 +161,11 @@ pub(crate) fn listeners(ip: IpAddr, port: u16) -> io::Result<Vec<Listener>> {
             Err(error) => return Err(error),
         }
     }
-    Ok(reached(&entries, ip, port))
+    Ok(entries)
 }
 
 /// An entry of the tables: where a socket listens, and which it is.
-type Entry = (IpAddr, u16, Listener);
+pub(crate) type Entry = (IpAddr, u16, Listener);
 
 /// Reads a line; `None` if it is no listening socket's.
 fn parse(line: &str) -> Option<Entry> {
@@ -356,6 +363,7 @@ mod tests {
             let ip = reached_at.parse().unwrap();
             let found = listeners(ip, port).unwrap();
             assert_eq!(found.len(), 1, "{bound}");
+            assert_eq!(reached(&tables().unwrap(), ip, port), found);
             let mut held = Held::default();
             assert_eq!(held.owner(found[0], None), Owner::Stranger);
             held.look(myself);

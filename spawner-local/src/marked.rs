@@ -135,6 +135,7 @@ impl MarkedRun {
     /// Ends the server and everything it started, with `term` for a graceful end.
     pub async fn stop(&mut self, mode: StopMode, term: Duration) -> Result<(), SpawnError> {
         let mut tree = self.tree()?;
+        tree.look().await.map_err(cannot_look)?;
         if mode == StopMode::Graceful {
             tree.terminate(term).await.map_err(cannot_look)?;
         }

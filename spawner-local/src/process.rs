@@ -5,7 +5,8 @@
 //! the order is always: open a pidfd by number, read the start time behind it, and only if that is
 //! the right one, believe the pidfd.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -23,6 +24,9 @@ use crate::sys;
 /// How long a process that ended may wait for its parent to take its exit status, before we do
 /// without.
 const REAPED_WITHIN: Duration = Duration::from_secs(1);
+
+/// The kernel's flag for a process that did not run a program yet.
+const PF_FORKNOEXEC: u32 = 0x40;
 
 /// Which process of which boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +51,10 @@ pub(crate) struct Stat {
     pub(crate) parent: i32,
     pub(crate) session: i32,
     pub(crate) start_time: u64,
+    /// Whether it was forked and still runs the program of its parent.
+    pub(crate) forked: bool,
+    /// Whether it has an environment that we may read.
+    pub(crate) environment: bool,
 }
 
 /// A process that was proven to be the one meant, held by pidfd. It may have ended.
@@ -88,12 +96,16 @@ impl Identity {
 impl Stat {
     /// Looks at the process that has the number `pid` now; `None` if there is none.
     pub(crate) fn of(pid: i32) -> io::Result<Option<Self>> {
-        let line = match std::fs::read(format!("/proc/{pid}/stat")) {
-            Ok(line) => line,
+        // Twice what 52 numbers and a name can need. This is read very often, and in one piece.
+        let mut line = [0; 2048];
+        let read = File::open(format!("/proc/{pid}/stat"))
+            .and_then(|mut stat| stat.read(&mut line));
+        let length = match read {
+            Ok(length) => length,
             Err(error) if is_gone(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let stat = Self::parse(pid, &line).ok_or(io::ErrorKind::InvalidData)?;
+        let stat = Self::parse(pid, &line[..length]).ok_or(io::ErrorKind::InvalidData)?;
         Ok(Some(stat))
     }
 
@@ -106,14 +118,18 @@ impl Stat {
         // The second field is the program's name in parentheses, and may hold anything.
         let name_end = line.iter().rposition(|&byte| byte == b')')?;
         let rest = str::from_utf8(line.get(name_end + 1..)?).ok()?;
-        // Counted from the third: state, parent, process group, session, ... start time (the 22nd).
-        let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+        // Counted from the third: state, parent, process group, session, two more, flags (the 9th),
+        // ... start time (the 22nd).
+        let mut fields = rest.split_ascii_whitespace();
         Some(Self {
             pid,
-            state: *fields.first()?.as_bytes().first()?,
-            parent: fields.get(1)?.parse().ok()?,
-            session: fields.get(3)?.parse().ok()?,
-            start_time: fields.get(19)?.parse().ok()?,
+            state: *fields.next()?.as_bytes().first()?,
+            parent: fields.next()?.parse().ok()?,
+            session: fields.nth(1)?.parse().ok()?,
+            forked: fields.nth(2)?.parse::<u32>().ok()? & PF_FORKNOEXEC != 0,
+            start_time: fields.nth(12)?.parse().ok()?,
+            // Where it begins (the 50th), which is 0 for those who may not look into the memory.
+            environment: fields.nth(27)? != "0",
         })
     }
 }
@@ -253,18 +269,23 @@ mod tests {
 
     #[test]
     fn a_name_cannot_forge_the_other_fields() {
-        let fields = "S 7 8 9 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 0 0";
-        let line = format!("42 (a) S 1 1 1 (b) {fields}");
-        assert_eq!(
-            Stat::parse(42, line.as_bytes()),
-            Some(Stat {
-                pid: 42,
-                state: b'S',
-                parent: 7,
-                session: 9,
-                start_time: 12345,
-            })
-        );
+        let fields = "S 7 8 9 0 -1 4194624 1 0 0 0 0 0 0 0 20 0 1 0 12345 3 4 5 6 7 8 9 10 0 0 4096 \
+                      0 0 0 0 17 1 0 0 0 0 0 11 12 13 14 15";
+        for (environment, readable) in [("140", true), ("0", false)] {
+            let line = format!("42 (a) S 1 1 1 (b) {fields} {environment} 160 0\n");
+            assert_eq!(
+                Stat::parse(42, line.as_bytes()),
+                Some(Stat {
+                    pid: 42,
+                    state: b'S',
+                    parent: 7,
+                    session: 9,
+                    start_time: 12345,
+                    forked: true,
+                    environment: readable,
+                })
+            );
+        }
         assert_eq!(Stat::parse(42, b"42 (a) S 1"), None);
         assert_eq!(Stat::parse(42, b""), None);
     }

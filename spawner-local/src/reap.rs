@@ -16,6 +16,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use nix::unistd::{Uid, User};
 use spawner_core::{
@@ -37,8 +38,10 @@ pub(crate) const SERVER_MARKER: &str = "HUBD_SERVER";
 /// How many runs of one system account are believed at once. More is no accident, and each costs
 /// the hub time.
 const RUNS_OF_AN_ACCOUNT: usize = 64;
-/// How often a run is looked for of which only its group is seen.
-const LOOKS: usize = 100;
+/// How long a run is looked for of which only its group is seen, and the pause between two looks.
+/// On a machine that is very busy, a process can take a while to run its program.
+const SHOWN_WITHIN: Duration = Duration::from_secs(10);
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// What the environment of a process says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,17 +110,30 @@ pub(crate) fn search(
 /// A child that was let go a moment ago and does not run its program yet has no marks. It is in the
 /// group of its run, though, so it is looked again until it shows them.
 fn all_marked(instance: &str, known: &HashSet<LaunchId>, place: &Place) -> io::Result<Vec<Marked>> {
-    let mut found = marked(instance)?;
-    for _ in 0..LOOKS {
+    let deadline = Instant::now() + SHOWN_WITHIN;
+    loop {
+        // Before the marks: one that shows them in between is not to be missed.
+        let about_to: Vec<LaunchId> = (place.runs().into_iter())
+            .filter(|launch| !known.contains(launch) && is_about_to_show(launch, place))
+            .collect();
+        let found = marked(instance)?;
         let shows = |launch: &LaunchId| found.iter().any(|one| one.marks.launch == *launch);
-        let mut runs = place.runs().into_iter();
-        if runs.all(|launch| known.contains(&launch) || shows(&launch)) {
-            break;
+        if about_to.iter().all(shows) || Instant::now() >= deadline {
+            return Ok(found);
         }
-        std::thread::yield_now();
-        found = marked(instance)?;
+        std::thread::sleep(LOOK_AGAIN);
     }
-    Ok(found)
+}
+
+/// Whether a process in the group of `launch` may be one that passed its gate and has not the
+/// environment yet that it was to get. One that hides its environment for good looks like that, too.
+fn is_about_to_show(launch: &LaunchId, place: &Place) -> bool {
+    let group = place.existing(launch);
+    let members = group.and_then(|group| group.members().ok());
+    members.into_iter().flatten().any(|pid| {
+        let stat = Stat::of(pid).ok().flatten();
+        stat.is_some_and(|stat| stat.forked || (!stat.environment && !b"ZX".contains(&stat.state)))
+    })
 }
 
 /// The processes of this host that carry the marks of `instance` now.
@@ -365,6 +381,8 @@ mod tests {
                 parent,
                 session,
                 start_time,
+                forked: false,
+                environment: true,
             },
             uid: 0,
             marks: Marks {

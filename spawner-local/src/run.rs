@@ -184,6 +184,7 @@ impl Run {
                     tracing::warn!(pid = server.key().0, %error, "cannot interrupt a server");
                 }
                 let _ = timeout(patience.interrupt, server.over()).await;
+                tree.look().await.map_err(cannot_tell)?;
             }
             tree.terminate(patience.term).await.map_err(cannot_tell)?;
         }

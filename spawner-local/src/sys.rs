@@ -93,6 +93,10 @@ impl Step {
     ];
 }
 
+/// What a child reports when it waits at its gate: in its group, in a session of its own, tied to the
+/// hub's life. It is no [`Step`].
+pub(crate) const AT_GATE: u8 = u8::MAX;
+
 /// A step that did not work, and the `errno` it left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Failed {
@@ -122,7 +126,8 @@ impl Failed {
 
 /// Forks a child that goes through its steps up to the gate, reads one byte from `gate` and goes on
 /// to `execve`. It ends if `gate` says end of file instead, or if the calling *thread* ends before
-/// the gate was passed. A step that fails is written to `report`; `execve` closes it.
+/// the gate was passed. [`AT_GATE`] is written to `report` when the child waits there, and a step that
+/// fails; `execve` closes it.
 ///
 /// `gate` and `report` are 3 or higher and close on exec.
 pub(crate) fn fork(plan: &Plan, gate: BorrowedFd<'_>, report: BorrowedFd<'_>) -> io::Result<Pid> {
@@ -327,7 +332,10 @@ impl Child<'_> {
                     errno: libc::ESRCH,
                 });
             }
-            let mut byte = 0_u8;
+            let mut byte = AT_GATE;
+            if libc::write(self.report, (&raw const byte).cast(), 1) != 1 {
+                return Err(failed(Step::Gate));
+            }
             let read = loop {
                 let read = libc::read(self.gate, (&raw mut byte).cast(), 1);
                 if read != -1 || *libc::__errno_location() != libc::EINTR {

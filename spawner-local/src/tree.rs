@@ -23,12 +23,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use spawner_core::{LaunchId, launch_marker};
+use spawner_core::LaunchId;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::cgroup::Group;
 use crate::process::{Identity, Key, Process, Stat, real_uid};
+use crate::walk::{Seen, Walk, launch_of};
 
 /// How long those that were told to end are waited for, before it is looked who came after them: a
 /// shell that forked just then waits for a child that was told nothing.
@@ -46,6 +47,8 @@ pub(crate) struct Tree {
     account: Option<u32>,
     group: Option<Arc<Group>>,
     members: Vec<Process>,
+    /// Whether nobody was in the group, and then nobody was found outside of it.
+    over: bool,
 }
 
 impl Tree {
@@ -63,6 +66,7 @@ impl Tree {
             launch: launch.clone(),
             group,
             members: Vec::new(),
+            over: false,
         }
     }
 
@@ -76,6 +80,7 @@ impl Tree {
             account: Some(account),
             group: None,
             members: Vec::new(),
+            over: false,
         }
     }
 
@@ -85,11 +90,12 @@ impl Tree {
         let (root, launch, account) = (self.root, self.launch.clone(), self.account);
         let group = self.group.clone();
         let known: HashSet<Key> = self.members.iter().map(Process::key).collect();
+        let emptied = (group.as_ref()).is_some_and(|group| matches!(group.is_populated(), Ok(false)));
+        let walk = Walk::next().await?;
         let found = {
             let known = known.clone();
-            spawn_blocking(move || search(root, &launch, account, group.as_deref(), &known))
-                .await
-                .map_err(io::Error::other)??
+            let search = move || search(&walk, root, &launch, account, group.as_deref(), &known);
+            spawn_blocking(search).await.map_err(io::Error::other)??
         };
         for (pid, start_time) in found.difference(&known) {
             self.members.extend(Process::open(*pid, *start_time)?);
@@ -104,6 +110,7 @@ impl Tree {
             }
         }
         self.members = living;
+        self.over = emptied && self.members.is_empty();
         Ok(())
     }
 
@@ -115,34 +122,34 @@ impl Tree {
         Ok(self.members.len().max(unseen.into()))
     }
 
-    /// Asks all to end, also those that appear meanwhile, until none is left or `patience` is over.
+    /// Asks all to end that were there at the last look, and those that appear meanwhile, until none is
+    /// left or `patience` is over.
     pub(crate) async fn terminate(&mut self, patience: Duration) -> io::Result<()> {
         let deadline = Instant::now() + patience;
         let mut told = HashSet::new();
         loop {
-            self.look().await?;
             self.signal_new(Signal::TERM, &mut told);
             let now = Instant::now();
             if self.members.is_empty() || now >= deadline {
                 return Ok(());
             }
             self.wait(deadline.min(now + LOOK_AGAIN)).await;
+            self.look().await?;
         }
     }
 
     /// Ends all, until none is left or `patience` is over, and says how many are left.
     ///
-    /// Those outside of the group are stopped before they are killed, because one that is killed while it forks leaves a
-    /// child that nothing leads to any more.
+    /// Those outside of the group are stopped before they are killed, because one that is killed
+    /// while it forks leaves a child that nothing leads to any more. If the last look found the group
+    /// empty and nobody outside of it, there is nothing to be done.
     pub(crate) async fn kill(&mut self, patience: Duration) -> io::Result<usize> {
+        if self.over {
+            return Ok(0);
+        }
         let deadline = Instant::now() + patience;
         loop {
-            if let Some(group) = &self.group
-                && let Err(error) = group.kill()
-            {
-                // One by one will do, and what is left is seen.
-                tracing::warn!(group = %group.dir().display(), %error, "cannot kill a group");
-            }
+            self.kill_group().await;
             self.freeze().await?;
             self.signal_new(Signal::KILL, &mut HashSet::new());
             let left = self.left()?;
@@ -153,6 +160,25 @@ impl Tree {
             if self.members.is_empty() {
                 // The group is not quite empty yet, and tells nobody when it is.
                 sleep(LOOK_AT_GROUP).await;
+            }
+        }
+    }
+
+    /// Kills all that are in the group, and gives them a moment to be gone: who is looked for afterwards
+    /// is outside of it, and nearly always there is nobody.
+    async fn kill_group(&self) {
+        let Some(group) = &self.group else { return };
+        let deadline = Instant::now() + STAND_STILL;
+        match group.kill() {
+            Ok(true) => {
+                while matches!(group.is_populated(), Ok(true)) && Instant::now() < deadline {
+                    sleep(LOOK_AT_GROUP).await;
+                }
+            }
+            Ok(false) => {}
+            // One by one will do, and what is left is seen.
+            Err(error) => {
+                tracing::warn!(group = %group.dir().display(), %error, "cannot kill a group");
             }
         }
     }
@@ -217,43 +243,41 @@ pub(crate) fn members(
     launch: &LaunchId,
     account: Option<u32>,
 ) -> io::Result<HashSet<Key>> {
-    search(root, launch, account, None, &HashSet::new())
+    search(&Walk::now()?, root, launch, account, None, &HashSet::new())
 }
 
 /// The members of a tree among the processes of this host.
 fn search(
+    walk: &Walk,
     root: Key,
     launch: &LaunchId,
     account: Option<u32>,
     group: Option<&Group>,
     known: &HashSet<Key>,
 ) -> io::Result<HashSet<Key>> {
-    let listed = group.map(Group::members).transpose()?.unwrap_or_default();
+    let mut listed = group.map(Group::members).transpose()?.unwrap_or_default();
     // The number may have been given away since the list was read.
-    let grouped = |pid| listed.contains(&pid) && group.is_some_and(|group| group.holds(pid));
-    let myself = rustix::process::getpid().as_raw_nonzero().get();
+    let holds = |pid| group.is_some_and(|group| group.holds(pid));
     let (mut members, mut others) = (Vec::new(), Vec::new());
-    for entry in std::fs::read_dir("/proc")? {
-        let name = entry?.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
-        let Some(stat) = Stat::of(pid)? else {
-            continue;
-        };
+    for Seen { stat, launch: named } in &walk.seen {
+        let grouped = listed.remove(&stat.pid);
         // Whoever was started before the server does not come from it.
-        if stat.start_time < root.1 || pid == myself {
+        if stat.start_time < root.1 {
             continue;
         }
         if stat.key() == root
-            || grouped(pid)
+            || (grouped && holds(stat.pid))
             || known.contains(&stat.key())
-            || carries(pid, launch, account)
+            || (named.as_ref() == Some(launch) && runs_as(stat.pid, account))
         {
-            members.push(stat);
+            members.push(*stat);
         } else {
-            others.push(stat);
+            others.push(*stat);
         }
+    }
+    // Born in the group since the walk.
+    for pid in listed {
+        members.extend(Stat::of(pid)?.filter(|stat| stat.start_time >= root.1 && holds(pid)));
     }
     // The rest is related to somebody found so far, or to somebody related, and so on.
     let mut next = 0;
@@ -273,13 +297,12 @@ fn search(
 /// Whether the environment of `pid` carries the marker of this run, and not because another account
 /// put it there.
 pub(crate) fn carries(pid: i32, launch: &LaunchId, account: Option<u32>) -> bool {
-    let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else {
-        return false;
-    };
-    let variables = environment.split(|&byte| byte == 0);
-    let marker = launch_marker(variables.filter_map(|variable| str::from_utf8(variable).ok()));
-    marker.as_ref() == Some(launch)
-        && account.is_none_or(|account| real_uid(pid).is_ok_and(|uid| uid == Some(account)))
+    launch_of(pid).as_ref() == Some(launch) && runs_as(pid, account)
+}
+
+/// Whether `pid` runs under `account`, if that is known.
+fn runs_as(pid: i32, account: Option<u32>) -> bool {
+    account.is_none_or(|account| real_uid(pid).is_ok_and(|uid| uid == Some(account)))
 }
 
 /// Whether `member` is the parent of `other` or leads its session, now and not only by numbers read

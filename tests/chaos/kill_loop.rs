@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  round:  requests ... SIGKILL      (a server ends, its pid is reused)      the hub again
-//!                          |                                                      |
+//!                          |         (a hub is killed while it starts)            |
 //!                    look at the world                      books at rest: compare, look, strangers
 //! ```
 //!
@@ -35,6 +35,8 @@ const USERS: [&str; 6] = ["ada", "ben", "cy", "dot", "eve", "fay"];
 const FIXED_SEED: u64 = 20_260_101;
 /// Kills of the run that gates a merge.
 const FEW: usize = 100;
+/// How often the time of a start and a stop is taken.
+const BEATS: usize = 5;
 /// Kills of the long run.
 const MANY: u64 = 1_000;
 
@@ -107,6 +109,8 @@ struct Figures {
     found_again: u32,
     /// Servers that ended while there was no hub.
     ended_meanwhile: u32,
+    /// Kills of a hub that had just been started, on top of the others.
+    killed_at_boot: u32,
 }
 
 /// What has to be true of a user's server when the hub is there again.
@@ -147,14 +151,19 @@ impl Chaos {
             .server_env("FAKESU_DELAY_MS", "10");
         let hub = setup.start().await;
         hub.admin().create(&USERS).await;
-        let began = Instant::now();
-        hub.admin().start(USERS[0]).await;
-        hub.admin().stop(USERS[0]).await;
+        // The shortest of a few: others use the machine as well, and come and go.
+        let mut beat = Duration::MAX;
+        for _ in 0..BEATS {
+            let began = Instant::now();
+            hub.admin().start(USERS[0]).await;
+            hub.admin().stop(USERS[0]).await;
+            beat = beat.min(began.elapsed());
+        }
         let mut strangers = Strangers::default();
         strangers.add(USERS[0]);
         Self {
             hub,
-            beat: began.elapsed(),
+            beat,
             promises: BTreeMap::new(),
             strangers,
             figures: Figures::default(),
@@ -166,6 +175,11 @@ impl Chaos {
         self.look(number);
         if let Some(end) = round.ends {
             self.end_one(end.user, end.pid_reused).await;
+        }
+        if let Some(moment) = round.boot {
+            self.hub.start_and_kill(self.beat * moment / 1_000).await;
+            self.figures.killed_at_boot += 1;
+            self.look(number);
         }
         self.hub.start_again().await;
         self.compare(number).await;

@@ -22,6 +22,8 @@ pub(crate) struct Round {
     pub(crate) kill_at: Moment,
     /// Whose server ends while there is no hub, and what follows.
     pub(crate) ends: Option<End>,
+    /// How long a hub lives that is started next and killed as well, most often before it serves.
+    pub(crate) boot: Option<Moment>,
 }
 
 /// Something that is asked of the hub.
@@ -98,6 +100,7 @@ fn round(dice: &mut Dice, users: usize) -> Round {
             user: dice.index(users),
             pid_reused: dice.chance(50),
         }),
+        boot: dice.chance(25).then(|| dice.below(500)),
     }
 }
 

@@ -15,6 +15,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -174,6 +175,15 @@ impl TestHub {
         }
     }
 
+    /// Starts the hub on the same folder, and kills it so long afterwards, whether it serves by then or
+    /// not.
+    pub async fn start_and_kill(&mut self, after: Duration) {
+        assert!(self.process.is_none(), "the hub is still there");
+        drop(self.spawn());
+        tokio::time::sleep(after).await;
+        self.kill().await;
+    }
+
     /// Starts a second hub on the same state, which must refuse.
     pub async fn rival(&self) -> Refusal {
         let state = self.state_dir();
@@ -185,6 +195,19 @@ impl TestHub {
     }
 
     async fn launch(&mut self) -> Result<(), Refusal> {
+        let ready = self.spawn();
+        if let Ok(origin) = within("the hub to serve or to refuse", ready).await {
+            self.origin = origin;
+            return Ok(());
+        }
+        Err(Refusal {
+            status: self.ended().await,
+            output: self.log(),
+        })
+    }
+
+    /// Starts the process; the result is the origin once it serves, see [`watch`].
+    fn spawn(&mut self) -> oneshot::Receiver<String> {
         if let Some(address) = self.origin.strip_prefix("http://") {
             self.setup = self.setup.clone().set("hub.bind", address);
         }
@@ -205,15 +228,7 @@ impl TestHub {
             .unwrap_or_else(|error| panic!("{}: {error}", self.setup.binary().display()));
         let stdout = child.stdout.take().expect("a pipe was asked for");
         self.process = Some(child);
-        let ready = watch(stdout, log);
-        if let Ok(origin) = within("the hub to serve or to refuse", ready).await {
-            self.origin = origin;
-            return Ok(());
-        }
-        Err(Refusal {
-            status: self.ended().await,
-            output: self.log(),
-        })
+        watch(stdout, log)
     }
 
     fn signal(&self, signal: Signal) {

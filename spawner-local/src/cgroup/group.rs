@@ -71,17 +71,17 @@ impl Group {
     }
 
     /// Kills all, also those that are being born. Where the kernel cannot do that (before Linux 5.14),
-    /// all are frozen instead, so that they can be killed one by one.
-    pub(crate) fn kill(&self) -> io::Result<()> {
+    /// all are frozen instead, so that they can be killed one by one; then it answers `false`.
+    pub(crate) fn kill(&self) -> io::Result<bool> {
         match write(&self.dir.join("cgroup.kill"), "1") {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 match write(&self.dir.join("cgroup.freeze"), "1") {
-                    Err(error) if is_gone(&error) => Ok(()),
-                    frozen => frozen,
+                    Err(error) if is_gone(&error) => Ok(true),
+                    frozen => frozen.map(|()| false),
                 }
             }
-            Err(error) if is_gone(&error) => Ok(()),
-            killed => killed,
+            Err(error) if is_gone(&error) => Ok(true),
+            killed => killed.map(|()| true),
         }
     }
 
@@ -266,14 +266,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let group = pretended(dir.path());
         // Neither file: the group is gone.
-        group.kill().unwrap();
+        assert!(group.kill().unwrap());
         fs::write(group.dir.join("cgroup.freeze"), "0").unwrap();
-        group.kill().unwrap();
+        assert!(!group.kill().unwrap());
         let read = |file: &str| fs::read_to_string(group.dir.join(file)).unwrap();
         assert_eq!(read("cgroup.freeze"), "1");
         fs::write(group.dir.join("cgroup.kill"), "").unwrap();
         fs::write(group.dir.join("cgroup.freeze"), "0").unwrap();
-        group.kill().unwrap();
+        assert!(group.kill().unwrap());
         assert_eq!(
             (read("cgroup.kill"), read("cgroup.freeze")),
             ("1".into(), "0".into())
