@@ -12,6 +12,7 @@ use crate::auth::caller::{BadCredentials, Caller, Callers};
 use crate::auth::cookies::{self, HubCookies};
 use crate::auth::directory::Directory;
 use crate::auth::login::Gate;
+use crate::auth::tokens::TokenDesk;
 use crate::auth::xsrf::need::{Credential, Door, Fetch, needs_check};
 use crate::auth::xsrf::{Browser, Xsrf, XsrfError, presented};
 use crate::metrics::Metrics;
@@ -31,6 +32,7 @@ pub(crate) struct App {
     pub(crate) directory: Arc<Directory>,
     pub(crate) callers: Callers,
     pub(crate) gate: Gate,
+    pub(crate) tokens: TokenDesk,
     pub(crate) xsrf: Xsrf,
     pub(crate) cookies: HubCookies,
     pub(crate) servers: Servers,
@@ -46,13 +48,20 @@ pub(crate) struct App {
 /// The app as the state of a handler.
 pub(crate) type AppState = Arc<App>;
 
-/// Why a request is not looked at: always a 403.
+/// Why a request is not looked at: a 403, unless it [may pass](NotAdmitted::may_pass) later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotAdmitted {
     #[error(transparent)]
     Credentials(#[from] BadCredentials),
     #[error(transparent)]
     Xsrf(#[from] XsrfError),
+}
+
+impl NotAdmitted {
+    /// Whether the same request may be fine in a moment: a 503.
+    pub(crate) fn may_pass(self) -> bool {
+        matches!(self, Self::Credentials(bad) if bad.may_pass())
+    }
 }
 
 impl App {

@@ -305,7 +305,12 @@ fn servers_are_stopped_before_their_user_is_deleted() {
 fn looking_makes_nothing() {
     let world = World::new();
     for arguments in [&["list"][..], &["delete", "alice"], &["password", "alice"]] {
-        world.refuses(arguments, "correct horse\n", 1, "there are no accounts yet");
+        world.refuses(
+            arguments,
+            "correct horse\n",
+            1,
+            "there is nothing in the books yet",
+        );
     }
     assert!(!world.path("state").exists());
 }

@@ -1,14 +1,18 @@
 //! Who makes a request, as an extractor that comes before everything else of a handler.
 
 use axum::extract::FromRequestParts;
+use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 
 use super::error::{ApiError, sentence};
-use crate::app::{App, AppState};
+use crate::app::{App, AppState, NotAdmitted};
 use crate::auth::caller::{Caller, Identity};
 use crate::auth::xsrf::need::{Credential, Door};
 use crate::scopes::ScopeSet;
+
+/// After how many seconds to ask again whom the hub cannot tell.
+const DOUBT_LASTS: u64 = 5;
 
 /// Somebody who has shown who they are, by token or by cookie. Anybody else gets a 403, never a
 /// 401: a single-user server takes any other status for a failure of the hub.
@@ -43,6 +47,15 @@ impl ApiCaller {
     }
 }
 
+/// The answer to credentials that are no good, or that nobody can look up at the moment.
+fn not_admitted(error: NotAdmitted) -> ApiError {
+    if error.may_pass() {
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, sentence(&error)).retry_after(DOUBT_LASTS)
+    } else {
+        ApiError::forbidden(sentence(&error))
+    }
+}
+
 /// The answer to a request without credentials.
 pub(super) fn stranger() -> ApiError {
     ApiError::forbidden("Who are you? Send a token (Authorization: token ...), or log in first.")
@@ -53,7 +66,7 @@ impl FromRequestParts<AppState> for ApiCaller {
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
         let admitted = app.admit(parts, Door::Api, None);
-        let caller = admitted.map_err(|error| ApiError::forbidden(sentence(&error)))?;
+        let caller = admitted.map_err(not_admitted)?;
         let caller = caller.ok_or_else(stranger)?;
         refuse_forms(parts, &caller)?;
         Ok(Self(caller))
@@ -66,7 +79,7 @@ impl FromRequestParts<AppState> for MaybeCaller {
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, ApiError> {
         let known = app.callers.identify(&parts.headers);
         // Who brings no credential that a browser sends unasked needs no XSRF token either.
-        match known.map_err(|error| ApiError::forbidden(sentence(&error)))? {
+        match known.map_err(|error| not_admitted(error.into()))? {
             None => Ok(Self(None)),
             Some(_) => ApiCaller::from_request_parts(parts, app)
                 .await
@@ -128,6 +141,35 @@ mod tests {
             let header = format!("{scheme} {}", token_of("admin"));
             let reply = hub.get("/user").header("authorization", &header).send();
             assert_eq!(reply.await.status, StatusCode::OK, "{scheme}");
+        }
+    }
+
+    /// A single-user server logs its visitor out when it hears 403, so "perhaps" is never 403.
+    #[tokio::test]
+    async fn who_cannot_be_told_is_asked_to_come_back() {
+        let hub = Hub::new().await;
+        let login = hub.log_in("alice").await;
+        let forgotten = |path: &'static str| {
+            let stale = hub
+                .get(path)
+                .header("cookie", "jupyterhub-hub-login=unknown");
+            (hub.get(path).token("unknown"), stale)
+        };
+        for doubt in [true, false] {
+            hub.app.store.doubt(doubt);
+            let (token, cookie) = forgotten("/user");
+            for request in [token, cookie] {
+                let reply = request.send().await;
+                let expected = if doubt { 503 } else { 403 };
+                assert_eq!(reply.status.as_u16(), expected, "{}", reply.message());
+                assert_eq!(reply.header("retry-after").is_some(), doubt);
+            }
+            let known = hub.get("/user").user("alice").send().await;
+            assert_eq!(known.status, StatusCode::OK, "what is known is known");
+            let known = hub.get("/user").cookies(&login).send().await;
+            assert_eq!(known.status, StatusCode::OK);
+            let nobody = hub.get("/user").send().await;
+            assert_eq!(nobody.status, StatusCode::FORBIDDEN);
         }
     }
 

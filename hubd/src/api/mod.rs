@@ -43,6 +43,8 @@ mod user_model;
 mod users;
 
 #[cfg(test)]
+mod identity;
+#[cfg(test)]
 mod testing;
 
 pub(crate) use root::{health, metrics};

@@ -21,6 +21,7 @@ use crate::auth::cookies::HubCookies;
 use crate::auth::directory::Directory;
 use crate::auth::login::Gate;
 use crate::auth::sightings::sightings;
+use crate::auth::tokens::TokenDesk;
 use crate::auth::xsrf::{Browser, Xsrf};
 use crate::config::{AuthKind, Config, GroupTable, RoleTable, ServiceTable};
 use crate::metrics::Metrics;
@@ -110,6 +111,7 @@ impl Hub {
                 Some(Secret::new(PASSWORD)),
                 metrics.clone(),
             ),
+            tokens: TokenDesk::new(store.clone(), Arc::clone(&directory)),
             xsrf: Xsrf::new(&[7; 32]),
             cookies: HubCookies::new("/"),
             oauth: Provider::new(store.clone(), Arc::clone(&directory)),

@@ -1,7 +1,6 @@
 //! A token as the API shows it.
 
 use serde::Serialize;
-use spawner_core::ServerId;
 
 use super::time::Time;
 use crate::app::App;
@@ -56,9 +55,7 @@ impl<'a> TokenModel<'a> {
 
 /// The server that a token was issued to, as its client is called.
 fn client(app: &App, token: &Token) -> Option<String> {
-    let client = app.store.clients().find(token.client_id.as_deref()?)?;
-    let row = app.store.servers().by_id(client.server)?;
-    let user = app.store.users().by_id(row.user)?;
-    let id = ServerId::new(user.name.clone(), row.name.clone());
+    token.client_id.as_deref()?;
+    let id = app.callers.server_of(token)?;
     Some(format!("Server at {}", app.servers.prefix(&id)))
 }

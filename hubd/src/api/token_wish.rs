@@ -1,25 +1,17 @@
-//! The body of a request for a new token, and the row that it becomes.
+//! The body of a request for a new token.
 
-use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use spawner_core::Secret;
 
 use super::error::{ApiError, sentence};
-use crate::app::App;
-use crate::auth::caller::Identity;
-use crate::random::new_token;
-use crate::scopes::{self, Issuer, Scope, ScopeSet};
-use crate::store::{Digest, NewToken, Owner, TokenKind, User};
-
-/// The longest note, in characters.
-const NOTE_MAX: usize = 1000;
+use crate::auth::tokens::{TokenRefused, TokenWish};
 
 /// What somebody wants of a new token.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wish {
     note: Option<String>,
-    /// In seconds; without it the token never expires.
+    /// In seconds; without it the token lives as long as any may.
     expires_in: Option<i64>,
     scopes: Option<Vec<String>>,
     roles: Option<Vec<String>>,
@@ -35,79 +27,29 @@ pub(super) struct Password {
     pub(super) password: Secret,
 }
 
-impl Wish {
-    /// The row of a token of `user`, who holds `held`, and its text. `by` is who asks for it.
-    pub(super) fn into_row(
-        self,
-        app: &App,
-        user: &User,
-        held: &ScopeSet,
-        by: &Identity,
-        now: Timestamp,
-    ) -> Result<(NewToken, Secret), ApiError> {
-        let scopes = self.scopes(app)?;
-        let owner = scopes::Owner::User(user.name.clone());
-        let is_member = |user: &_, group: &_| app.directory.is_member(user, group);
-        scopes::check_asked(&scopes, &owner, &Issuer::Hub, held, &is_member)
-            .map_err(|error| ApiError::bad_request(sentence(&error)))?;
-        let expires_at = match self.expires_in {
-            None => None,
-            Some(seconds) if seconds > 0 => {
-                let end = now.saturating_add(SignedDuration::from_secs(seconds));
-                Some(end.unwrap_or(Timestamp::MAX))
-            }
-            Some(_) => {
-                let message = "expires_in must be more than 0 seconds.";
-                return Err(ApiError::bad_request(message));
-            }
-        };
-        let note = self.note.filter(|note| !note.is_empty());
-        let note = note.unwrap_or_else(|| match by {
-            Identity::User(own) if own.id == user.id => "Requested via api".to_owned(),
-            Identity::User(other) => format!("Requested via api by user {}", other.name),
-            Identity::Service(name) => format!("Requested via api by service {name}"),
-        });
-        if note.chars().count() > NOTE_MAX {
-            let message = format!("note has more than {NOTE_MAX} characters.");
-            return Err(ApiError::bad_request(message));
-        }
-        let text = new_token();
-        let row = NewToken {
-            hash: Digest::of(text.expose()),
-            kind: TokenKind::Api,
-            owner: Owner::User(user.id),
-            server: None,
-            client_id: None,
-            scopes: scopes.into_iter().map(String::from).collect(),
+impl From<Wish> for TokenWish {
+    fn from(wish: Wish) -> Self {
+        let Wish {
             note,
-            expires_at,
-            session_id: None,
-        };
-        Ok((row, text))
-    }
-
-    /// The scopes that are asked for, of which roles are a short form.
-    fn scopes(&self, app: &App) -> Result<Vec<Scope>, ApiError> {
-        let known = app.directory.roles();
-        let roles = self.roles.as_deref().unwrap_or_default();
-        match &self.scopes {
-            Some(scopes) if !scopes.is_empty() && !roles.is_empty() => Err(ApiError::bad_request(
-                "A token has scopes or roles; ask for one of the two.",
-            )),
-            None if roles.is_empty() => Ok(known.default_token_scopes().to_vec()),
-            Some(scopes) if roles.is_empty() => Scope::parse_all(scopes.iter().map(String::as_str))
-                .map_err(|error| ApiError::bad_request(sentence(&error))),
-            _ => {
-                let mut scopes = Vec::new();
-                for name in roles {
-                    let role = known.scopes_of(name).ok_or_else(|| {
-                        ApiError::bad_request(format!("There is no role called {name:?}."))
-                    })?;
-                    scopes.extend_from_slice(role);
-                }
-                Ok(scopes)
-            }
+            expires_in,
+            scopes,
+            roles,
+            auth: _,
+        } = wish;
+        Self {
+            note,
+            expires_in,
+            scopes,
+            roles,
         }
+    }
+}
+
+/// The answer to a wish that is not granted.
+pub(super) fn refused(error: TokenRefused) -> ApiError {
+    match error {
+        TokenRefused::Store(error) => error.into(),
+        error => ApiError::bad_request(sentence(&error)),
     }
 }
 
@@ -204,6 +146,7 @@ mod tests {
         }
         for wish in [
             json!({"note": "x".repeat(1001)}),
+            json!({"note": "two\nlines"}),
             json!({"scopes": vec!["self"; 10_000]}),
         ] {
             let reply = hub.post(PATH).user("alice").json(&wish).send().await;

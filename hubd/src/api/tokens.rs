@@ -16,12 +16,13 @@ use super::caller::{ApiCaller, MaybeCaller, stranger};
 use super::error::{ApiError, sentence};
 use super::path::Segments;
 use super::token_model::{NewTokenModel, TokenModel};
-use super::token_wish::{Password, Wish};
+use super::token_wish::{Password, Wish, refused};
 use super::{access, body};
 use crate::app::{App, AppState, client_of};
 use crate::auth::caller::Identity;
 use crate::auth::login::LoginError;
 use crate::auth::password::PasswordError;
+use crate::auth::tokens::Issued;
 use crate::scopes::ScopeName;
 use crate::store::{Owner, Token, User};
 
@@ -74,11 +75,16 @@ pub(super) async fn create(
             (user, Identity::User(proven))
         }
     };
-    let now = Timestamp::now();
-    let held = app.directory.rights_of_user(&user);
-    let (row, text) = wish.into_row(&app, &user, &held, &by, now)?;
-    let token = app.store.tokens().create(row, now).await?;
+    let note = match &by {
+        Identity::User(own) if own.id == user.id => "Requested via api".to_owned(),
+        Identity::User(other) => format!("Requested via api by user {}", other.name),
+        Identity::Service(name) => format!("Requested via api by service {name}"),
+    };
+    let owner = Identity::User(Arc::clone(&user));
+    let issued = app.tokens.issue(&owner, wish.into(), &note).await;
+    let Issued { token, text } = issued.map_err(refused)?;
     tracing::info!(user = %user.name, token = %token.id, "token made");
+    let held = app.directory.rights_of_user(&user);
     let model = NewTokenModel {
         model: TokenModel::new(&app, &user, &held, &token),
         token: text.expose(),
@@ -98,8 +104,7 @@ pub(super) async fn get(
     Ok(Json(TokenModel::new(&app, &user, &held, &token)).into_response())
 }
 
-/// Revokes a token. One that a server was issued for its visitor takes the others along that the
-/// server was issued for them: it would get the next one without asking anyway.
+/// Revokes a token, see [`TokenDesk::revoke`](crate::auth::tokens::TokenDesk::revoke).
 pub(super) async fn revoke(
     State(app): State<AppState>,
     caller: ApiCaller,
@@ -107,17 +112,13 @@ pub(super) async fn revoke(
 ) -> Result<StatusCode, ApiError> {
     let user = access::user(&app, caller.rights(), &[ScopeName::Tokens], &name)?;
     let token = find(&app, &user, &id)?;
-    match &token.client_id {
-        Some(client) => drop(app.store.tokens().revoke_client_of(user.id, client).await?),
-        None => drop(app.store.tokens().revoke(token.id).await?),
-    }
+    app.tokens.revoke(&token).await?;
     tracing::info!(by = caller.0.name(), user = %user.name, token = %token.id, "token revoked");
     Ok(StatusCode::NO_CONTENT)
 }
 
 fn find(app: &App, user: &User, id: &str) -> Result<Arc<Token>, ApiError> {
-    let id = id.parse().map_err(|()| ApiError::not_found())?;
-    let token = app.store.tokens().by_id(id, Timestamp::now());
+    let token = app.tokens.find(id);
     let token = token.filter(|token| token.owner == Owner::User(user.id));
     token.ok_or_else(ApiError::not_found)
 }

@@ -42,15 +42,25 @@ pub(crate) enum Proof {
 }
 
 /// Credentials that are no good. The answer is the same 403 as without any; the sentence helps
-/// whoever wrote the client.
+/// whoever wrote the client. While the hub cannot tell it is a 503: a client that is told 403 gives
+/// up, and single-user servers log their visitor out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadCredentials {
     #[error(transparent)]
     Header(#[from] TokenError),
     #[error("this token is unknown, expired or revoked")]
     Unknown,
+    #[error("the hub cannot tell at the moment who you are: try again later")]
+    InDoubt,
     #[error(transparent)]
     Cookies(#[from] CookieError),
+}
+
+impl BadCredentials {
+    /// Whether the same credentials may be good in a moment.
+    pub(crate) fn may_pass(self) -> bool {
+        self == Self::InDoubt
+    }
 }
 
 /// Tells callers apart.
@@ -87,11 +97,15 @@ impl Callers {
         now: Timestamp,
     ) -> Result<Option<Caller>, BadCredentials> {
         // Another site of the domain can add cookies of that name, but none that proves anything.
-        let session = cookies::values(headers, cookies::HUB_LOGIN)?
-            .into_iter()
+        let cookies = cookies::values(headers, cookies::HUB_LOGIN)?;
+        let session = cookies
+            .iter()
             .find_map(|value| self.store.sessions().find(&Digest::of(value), now));
         let Some(session) = session else {
-            return Ok(None);
+            return match self.unknown() {
+                BadCredentials::InDoubt if !cookies.is_empty() => Err(BadCredentials::InDoubt),
+                _ => Ok(None),
+            };
         };
         let Some(user) = self.store.users().by_id(session.user) else {
             return Ok(None);
@@ -108,6 +122,15 @@ impl Callers {
         }))
     }
 
+    /// What it means that credentials are not in the books.
+    fn unknown(&self) -> BadCredentials {
+        if self.store.is_in_doubt() {
+            BadCredentials::InDoubt
+        } else {
+            BadCredentials::Unknown
+        }
+    }
+
     fn by_token(&self, text: &str, now: Timestamp) -> Result<Caller, BadCredentials> {
         let digest = Digest::of(text);
         if let Some(service) = self.directory.service_by_token(&digest) {
@@ -121,14 +144,14 @@ impl Callers {
             .store
             .tokens()
             .find(&digest, now)
-            .ok_or(BadCredentials::Unknown)?;
+            .ok_or_else(|| self.unknown())?;
         let (identity, owner, held) = match &token.owner {
             Owner::User(id) => {
                 let user = self
                     .store
                     .users()
                     .by_id(*id)
-                    .ok_or(BadCredentials::Unknown)?;
+                    .ok_or_else(|| self.unknown())?;
                 if self.directory.is_blocked(&user.name) {
                     return Err(BadCredentials::Unknown);
                 }
@@ -179,19 +202,20 @@ impl Callers {
             .token_rights(&written, owner, &self.issuer(token), held)
     }
 
-    /// Through whom a token came: its server, or the server whose client it was issued to.
     fn issuer(&self, token: &Token) -> Issuer {
+        self.server_of(token).map_or(Issuer::Hub, Issuer::Server)
+    }
+
+    /// Through which server a token came: its own, or the one whose client it was issued to.
+    pub(crate) fn server_of(&self, token: &Token) -> Option<ServerId> {
         let by_client = || {
             let client = self.store.clients().find(token.client_id.as_deref()?)?;
             Some(client.server)
         };
         let server = token.server.or_else(by_client);
-        let id = server.and_then(|row| {
-            let server = self.store.servers().by_id(row)?;
-            let user = self.store.users().by_id(server.user)?;
-            Some(ServerId::new(user.name.clone(), server.name.clone()))
-        });
-        id.map_or(Issuer::Hub, Issuer::Server)
+        let server = self.store.servers().by_id(server?)?;
+        let user = self.store.users().by_id(server.user)?;
+        Some(ServerId::new(user.name.clone(), server.name.clone()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use jiff::SignedDuration;
 use spawner_core::UserName;
 
 use crate::config::Config;
@@ -21,6 +22,7 @@ pub(crate) struct Directory {
     allowed: BTreeSet<UserName>,
     blocked: BTreeSet<UserName>,
     admins: BTreeSet<UserName>,
+    token_max_age: Option<SignedDuration>,
 }
 
 /// A program that calls the API with a token of its own.
@@ -87,6 +89,9 @@ impl Directory {
             allowed: config.auth.allowed_users.iter().cloned().collect(),
             blocked: config.auth.blocked_users.iter().cloned().collect(),
             admins: config.auth.admin_users.iter().cloned().collect(),
+            token_max_age: Some(config.auth.token_max_age)
+                .filter(|max| !max.is_zero())
+                .and_then(|max| max.try_into().ok()),
         })
     }
 
@@ -136,6 +141,16 @@ impl Directory {
     /// The service with this token.
     pub(crate) fn service_by_token(&self, token: &Digest) -> Option<&str> {
         self.service_tokens.get(token).map(String::as_str)
+    }
+
+    /// The names of all services.
+    pub(crate) fn service_names(&self) -> impl Iterator<Item = &String> {
+        self.services.keys()
+    }
+
+    /// The longest that a token lives that somebody asks for; `None` for no limit.
+    pub(crate) fn token_max_age(&self) -> Option<SignedDuration> {
+        self.token_max_age
     }
 
     /// What is known of a service.

@@ -5,6 +5,7 @@
 //! login link --> login::Gate --> login_link ------------^
 //! request    --> caller::Callers --> token (Authorization), else cookie --> Caller { identity, rights }
 //!                                    + xsrf where the rules ask for it
+//! a wish     --> tokens::TokenDesk --> the rules for new tokens --> a row
 //! hubd user  --> accounts::Accounts --> the rows of users, with the hashes of their passwords
 //! ```
 //!
@@ -23,4 +24,5 @@ pub(crate) mod password;
 pub(crate) mod sightings;
 pub(crate) mod throttle;
 pub(crate) mod token;
+pub(crate) mod tokens;
 pub(crate) mod xsrf;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{check_config, completions, print_config, quickstart, run, user};
+use super::{check_config, completions, print_config, quickstart, run, token, user};
 
 /// A JupyterHub for one host: people log in and get a Jupyter server of their own.
 ///
@@ -27,6 +27,7 @@ enum Command {
     Quickstart(quickstart::Args),
     Run(run::Args),
     User(user::Args),
+    Token(token::Args),
     CheckConfig(check_config::Args),
     PrintConfig(print_config::Args),
     Completions(completions::Args),
@@ -38,6 +39,7 @@ impl Command {
             Self::Quickstart(args) => args.run(),
             Self::Run(args) => args.run(),
             Self::User(args) => args.run(),
+            Self::Token(args) => args.run(),
             Self::CheckConfig(args) => args.run(),
             Self::PrintConfig(args) => args.run(),
             Self::Completions(args) => args.run(),

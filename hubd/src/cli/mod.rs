@@ -9,6 +9,7 @@
 //! `hubd print-config > hubd.toml` and `eval "$(hubd completions bash)"` are safe.
 
 mod args;
+mod books;
 mod check_config;
 mod completions;
 mod config_file;
@@ -16,6 +17,7 @@ mod output;
 mod print_config;
 mod quickstart;
 mod run;
+mod token;
 mod user;
 
 pub use args::main;

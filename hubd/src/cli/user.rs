@@ -1,6 +1,5 @@
 //! `hubd user`: the accounts of the password authenticator.
 
-mod books;
 mod password;
 mod table;
 
@@ -10,7 +9,7 @@ use std::process::ExitCode;
 
 use spawner_core::UserName;
 
-use self::books::Books;
+use super::books::Books;
 use super::{config_file, output};
 use crate::config::{AuthKind, Config};
 

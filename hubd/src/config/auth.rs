@@ -1,11 +1,13 @@
 //! `[auth]`: who may log in, and how they prove who they are.
 
+use std::time::Duration;
+
 use spawner_core::{Secret, UserName};
 
 use super::names::{allowed_user, user};
 use super::reader::TableReader;
 use super::spec::{KeySpec, TableSpec};
-use super::value::{flag, one_of, some_text};
+use super::value::{count, flag, one_of, some_text};
 
 /// `[auth]` and its tables.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,6 +22,8 @@ pub(crate) struct AuthTable {
     pub(crate) blocked_users: Vec<UserName>,
     /// Who may come in and is an admin.
     pub(crate) admin_users: Vec<UserName>,
+    /// The longest that a token lives that somebody asks for; zero sets no limit.
+    pub(crate) token_max_age: Duration,
     /// The one password of the dummy authenticator; none takes any.
     pub(crate) dummy_password: Option<Secret>,
 }
@@ -66,6 +70,13 @@ pub(super) const SPEC: TableSpec = TableSpec {
             "[]",
             "Names of users who may come in and are admins.",
         ),
+        KeySpec::new(
+            "token_expires_in_max_seconds",
+            "0",
+            "The longest that a token lives that somebody asks for, in whole seconds; one without an end\n\
+             lives that long. Longer ones of earlier times are shortened when hubd starts. 0 sets no\n\
+             limit.",
+        ),
     ],
 };
 
@@ -93,6 +104,10 @@ pub(super) fn read(mut table: TableReader<'_, '_>) -> AuthTable {
             .unwrap_or_default(),
         blocked_users: table.list("blocked_users", user).unwrap_or_default(),
         admin_users: table.list("admin_users", user).unwrap_or_default(),
+        token_max_age: table
+            .get("token_expires_in_max_seconds", count)
+            .map(|seconds| Duration::from_secs(seconds.into()))
+            .unwrap_or_default(),
         dummy_password,
     };
     table.finish();

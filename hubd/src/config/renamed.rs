@@ -90,6 +90,11 @@ const HINTS: &[(&str, &str, &str)] = &[
         "write `allow_all` or `allowed_users` in [auth]",
     ),
     ("auth", "admins", "write `admin_users`"),
+    (
+        "auth",
+        "token_max_age",
+        "write `token_expires_in_max_seconds`",
+    ),
     ("auth", "class", "write `kind`"),
     ("auth", "type", "write `kind`"),
     (

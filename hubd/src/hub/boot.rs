@@ -25,6 +25,7 @@ use crate::auth::cookies::HubCookies;
 use crate::auth::directory::Directory;
 use crate::auth::login::Gate;
 use crate::auth::sightings::sightings;
+use crate::auth::tokens::TokenDesk;
 use crate::auth::xsrf::Xsrf;
 use crate::config::{AuthKind, Config, HubTable};
 use crate::http::router::router;
@@ -100,6 +101,7 @@ impl HubBuilder {
             on_end: self.on_end,
         });
         make_named_users(&store, &directory).await?;
+        fit_tokens(&store, &directory).await?;
 
         let (events, seen_by_proxy) = mpsc::channel(EVENTS);
         let options = ProxyOptions {
@@ -121,6 +123,7 @@ impl HubBuilder {
         let app = Arc::new(App {
             callers: Callers::new(store.clone(), Arc::clone(&directory), seen),
             gate: gate(&config, kind, &store, &directory, &metrics),
+            tokens: TokenDesk::new(store.clone(), Arc::clone(&directory)),
             xsrf: Xsrf::new(store.signing_key().as_bytes()),
             cookies: HubCookies::new(config.hub.base_url.as_str()),
             oauth: Provider::new(store.clone(), Arc::clone(&directory)),
@@ -186,6 +189,28 @@ async fn make_named_users(store: &Store, directory: &Directory) -> Result<(), Hu
     let names: Vec<_> = directory.named_users().filter(unknown).cloned().collect();
     if !names.is_empty() {
         store.users().create(names, false, Timestamp::now()).await?;
+    }
+    Ok(())
+}
+
+/// Makes the tokens of earlier times fit the configuration of now.
+async fn fit_tokens(store: &Store, directory: &Directory) -> Result<(), HubError> {
+    let services = directory.service_names().cloned().collect();
+    let gone = store.tokens().keep_services(services).await?;
+    if gone > 0 {
+        tracing::info!(
+            count = gone,
+            "tokens of services that are no longer configured are deleted"
+        );
+    }
+    if let Some(max) = directory.token_max_age() {
+        let shortened = store.tokens().shorten(max).await?;
+        if shortened > 0 {
+            tracing::info!(
+                count = shortened,
+                "tokens that lived too long are shortened"
+            );
+        }
     }
     Ok(())
 }

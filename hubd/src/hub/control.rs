@@ -1,13 +1,16 @@
 //! The control socket: how commands on this host talk to the hub that runs.
 //!
 //! ```text
-//! hubd user, hubd quickstart --Client--> state_dir/control.sock --Control--> Accounts, Servers
+//! hubd user, token, quickstart --Client--> state_dir/control.sock --Control--> Accounts, TokenDesk, Servers
 //!                               HTTP/1.1, JSON
 //! GET    /status                 who runs, and where it serves
 //! GET    /users                  everybody in the books
 //! POST   /users                  {name, admin, password}: add an account
 //! PUT    /users/{name}/password  {password}: change a password
 //! DELETE /users/{name}           stop the user's servers, then delete the user
+//! POST   /tokens                 {owner, wish}: make a token
+//! POST   /tokens/list            {owner}: the tokens of one owner, or of all
+//! POST   /tokens/revoke          {id}: revoke a token
 //! ```
 //!
 //! - Who may connect may do all of it. So the directory is 0700, the socket is 0600, and the hub asks

@@ -122,6 +122,7 @@ impl Provider {
         }
         let grant = Grant {
             client_id: client.client_id.clone(),
+            server: client.server,
             user: user.id,
             session_id: visitor.session_id().unwrap_or_default().to_owned(),
             scopes,

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::pkce::Challenge;
 use crate::random::new_token;
-use crate::store::{Digest, TokenId, UserId};
+use crate::store::{Digest, ServerRowId, TokenId, UserId};
 
 /// How long a code works.
 const LIFETIME: Duration = Duration::from_secs(300);
@@ -20,6 +20,8 @@ const REMEMBERED: usize = 10_000;
 #[derive(Debug, Clone)]
 pub(super) struct Grant {
     pub(super) client_id: String,
+    /// The server that the client was: a later one may bear the same name.
+    pub(super) server: ServerRowId,
     pub(super) user: UserId,
     pub(super) session_id: String,
     pub(super) scopes: Vec<String>,
@@ -139,6 +141,7 @@ mod tests {
 
     fn grant() -> Grant {
         Grant {
+            server: ServerRowId(1),
             client_id: "ours".into(),
             user: UserId(1),
             session_id: "s".into(),

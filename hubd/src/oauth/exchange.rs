@@ -90,7 +90,10 @@ impl Provider {
             }
         }
         let grant = match self.codes.present(code, &client.client_id, now) {
-            Presented::Fresh(grant) => grant,
+            Presented::Fresh(grant) if grant.server == client.server => grant,
+            Presented::Fresh(_) => {
+                return Err(bad("invalid_grant", "The code was for an earlier server."));
+            }
             Presented::Again(token) => {
                 if let Some(token) = token {
                     tracing::warn!(client = client.client_id, "a code was presented twice");

@@ -40,6 +40,16 @@ impl Links {
         self.below_hub("home")
     }
 
+    /// The page of the visitor's tokens.
+    pub(crate) fn tokens(&self) -> LocalPath {
+        self.below_hub("token")
+    }
+
+    /// Where one of them is revoked, by `POST`.
+    pub(crate) fn revoke_token(&self) -> LocalPath {
+        self.tokens().join("revoke")
+    }
+
     /// The login page, which leads on to `next`.
     pub(crate) fn login(&self, next: Option<&LocalPath>) -> LocalPath {
         with_next(self.below_hub("login"), next)
@@ -139,6 +149,8 @@ mod tests {
             (links.base(), "/"),
             (links.hub(), "/hub/"),
             (links.home(), "/hub/home"),
+            (links.tokens(), "/hub/token"),
+            (links.revoke_token(), "/hub/token/revoke"),
             (links.login(None), "/hub/login"),
             (
                 links.login(Some(&next)),

@@ -7,8 +7,9 @@ use super::failure::{FailedPhase, Failure};
 use super::links::Links;
 use super::render::Templates;
 use super::views::{
-    Chrome, ErrorView, FailedView, HomeView, LoginView, NotRunningView, OAuthView, PendingView,
-    ScopeRow, ServerCard, ServerState, SpawnView, View, Viewer, WaitingView,
+    Chrome, ClientRow, ErrorView, FailedView, HomeView, Lifetime, LoginView, MadeToken,
+    NotRunningView, OAuthView, PendingView, ScopeRow, ServerCard, ServerState, SpawnView, TokenRow,
+    TokenView, View, Viewer, WaitingView,
 };
 use crate::auth::local_path::LocalPath;
 
@@ -98,6 +99,7 @@ pub(super) fn pages(templates: &Templates, text: Texts<'_>) -> Vec<Sample> {
     login_pages(&mut out, text);
     server_pages(&mut out, text);
     failed_pages(&mut out, text);
+    token_pages(&mut out, text);
     other_pages(&mut out, text);
     out.samples
 }
@@ -243,6 +245,77 @@ fn failed_pages(out: &mut Pages<'_>, text: Texts<'_>) {
         failure: Failure::new(FailedPhase::Preparing, text("The hub has no room for it.")),
     };
     out.logged_in("failed-bare", &view);
+}
+
+fn token_pages(out: &mut Pages<'_>, text: Texts<'_>) {
+    let token = TokenRow {
+        id: text("a7"),
+        note: text("Backup script of the laptop at home"),
+        created: "2026-03-01 12:34 UTC".to_owned(),
+        last_used: Some("2026-03-02 08:00 UTC".to_owned()),
+        ends: Some("2026-06-01 12:34 UTC".to_owned()),
+        of_server: false,
+        scopes: [
+            "read:users!user",
+            "access:servers!server=alice/a-server-with-a-long-name",
+        ]
+        .map(text)
+        .to_vec(),
+    };
+    let own = TokenRow {
+        note: text("Server at /user/alice/"),
+        last_used: None,
+        ends: None,
+        of_server: true,
+        scopes: Vec::new(),
+        ..token.clone()
+    };
+    let view = TokenView {
+        action: links().tokens(),
+        revoke_url: links().revoke_token(),
+        lifetimes: [("3600", "After 1 hour"), ("", "Never")]
+            .map(|(seconds, words)| Lifetime {
+                seconds: text(seconds),
+                words: text(words),
+                chosen: seconds.is_empty(),
+            })
+            .to_vec(),
+        note: String::new(),
+        scopes: String::new(),
+        held: vec![ScopeRow {
+            scope: text("access:servers!user=alice"),
+            description: text("Open servers and work in them"),
+            required: false,
+        }],
+        error: None,
+        made: None,
+        tokens: Vec::new(),
+        clients: Vec::new(),
+    };
+    out.logged_in("token-none", &view);
+    let full = TokenView {
+        made: Some(MadeToken {
+            text: text("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"),
+        }),
+        tokens: vec![token, own],
+        clients: vec![ClientRow {
+            id: text("a9"),
+            name: text("The server of bob"),
+            created: "2026-03-01 12:34 UTC".to_owned(),
+            last_used: None,
+            scopes: vec![text("access:servers!server=bob/")],
+        }],
+        ..view.clone()
+    };
+    out.logged_in("token", &full);
+    let refused = TokenView {
+        note: text("Backup"),
+        scopes: text("admin:users"),
+        error: Some(text("User alice does not hold the scopes admin:users.")),
+        made: None,
+        ..full
+    };
+    out.logged_in("token-refused", &refused);
 }
 
 fn other_pages(out: &mut Pages<'_>, text: Texts<'_>) {

@@ -4,6 +4,8 @@
 //! In a template the fields of the page and those of [`Chrome`] stand side by side, as in
 //! JupyterHub's templates: `{{ server.open_url }}`, `{{ user.name }}`, `{{ xsrf }}`.
 
+use std::fmt;
+
 use http::StatusCode;
 use serde::Serialize;
 use spawner_core::{ServerId, UserName};
@@ -24,6 +26,7 @@ pub(crate) struct Chrome {
     pub(crate) base_url: LocalPath,
     pub(crate) hub_prefix: LocalPath,
     pub(crate) home_url: LocalPath,
+    pub(crate) token_url: LocalPath,
     pub(crate) login_url: LocalPath,
     pub(crate) logout_url: LocalPath,
     /// Who is logged in.
@@ -173,6 +176,71 @@ pub(crate) struct ScopeRow {
     pub(crate) required: bool,
 }
 
+/// The visitor's tokens, and the form for a new one.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct TokenView {
+    /// Where the form goes: the page itself.
+    pub(crate) action: LocalPath,
+    /// Where a token is revoked, by `POST`, with its `id`.
+    pub(crate) revoke_url: LocalPath,
+    pub(crate) lifetimes: Vec<Lifetime>,
+    /// What was typed before, to correct it.
+    pub(crate) note: String,
+    pub(crate) scopes: String,
+    /// What the visitor can give to a token.
+    pub(crate) held: Vec<ScopeRow>,
+    pub(crate) error: Option<String>,
+    /// The token that was made just now.
+    pub(crate) made: Option<MadeToken>,
+    pub(crate) tokens: Vec<TokenRow>,
+    pub(crate) clients: Vec<ClientRow>,
+}
+
+/// One answer to how long a new token lives.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Lifetime {
+    /// Empty for as long as any may.
+    pub(crate) seconds: String,
+    pub(crate) words: String,
+    pub(crate) chosen: bool,
+}
+
+/// A new token; no other page has its text.
+#[derive(Clone, Serialize)]
+pub(crate) struct MadeToken {
+    pub(crate) text: String,
+}
+
+impl fmt::Debug for MadeToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MadeToken(..)")
+    }
+}
+
+/// One token. Times are texts for people.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct TokenRow {
+    pub(crate) id: String,
+    pub(crate) note: String,
+    pub(crate) created: String,
+    pub(crate) last_used: Option<String>,
+    pub(crate) ends: Option<String>,
+    /// Whether it is a server's own, which ends with it and is not revoked here.
+    pub(crate) of_server: bool,
+    pub(crate) scopes: Vec<String>,
+}
+
+/// An application that the visitor let in.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ClientRow {
+    /// One of its tokens; revoked, it takes the others along.
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) created: String,
+    pub(crate) last_used: Option<String>,
+    pub(crate) scopes: Vec<String>,
+}
+
 impl Chrome {
     /// The frame of a page for `user`, with the session's token.
     pub(crate) fn new(links: &Links, user: Option<Viewer>, xsrf: impl Into<String>) -> Self {
@@ -180,6 +248,7 @@ impl Chrome {
             base_url: links.base(),
             hub_prefix: links.hub(),
             home_url: links.home(),
+            token_url: links.tokens(),
             login_url: links.login(None),
             logout_url: links.logout(),
             user,
@@ -275,6 +344,7 @@ views! {
     FailedView => "failed.html",
     ErrorView => "error.html",
     OAuthView => "oauth.html",
+    TokenView => "token.html",
 }
 
 #[cfg(test)]

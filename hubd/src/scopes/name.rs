@@ -197,6 +197,55 @@ mod tests {
         assert_eq!(closure_of("proxy"), ["proxy"]);
     }
 
+    /// The table of JupyterHub 6, row by row.
+    #[test]
+    fn each_scope_implies_what_jupyterhubs_does() {
+        let rows = [
+            (
+                "admin:users",
+                "admin:auth_state delete:users read:roles:users users",
+            ),
+            ("users", "list:users read:users users:activity"),
+            (
+                "read:users",
+                "read:users:activity read:users:groups read:users:name",
+            ),
+            ("list:users", "read:users:name"),
+            ("users:activity", "read:users:activity"),
+            ("admin:servers", "admin:server_state servers"),
+            ("servers", "delete:servers read:servers start:servers"),
+            ("read:servers", "read:users:name"),
+            ("tokens", "read:tokens"),
+            ("admin:groups", "delete:groups groups read:roles:groups"),
+            ("groups", "list:groups read:groups"),
+            ("read:groups", "read:groups:name"),
+            ("list:groups", "read:groups:name"),
+            (
+                "admin:services",
+                "list:services read:roles:services read:services",
+            ),
+            ("list:services", "read:services:name"),
+            ("read:services", "read:services:name"),
+            (
+                "read:roles",
+                "read:roles:groups read:roles:services read:roles:users",
+            ),
+            (
+                "shares",
+                "access:servers groups:shares read:shares users:shares",
+            ),
+            ("users:shares", "read:users:shares"),
+            ("groups:shares", "read:groups:shares"),
+        ];
+        for name in ScopeName::ALL {
+            let mut implied: Vec<_> = name.implies().iter().map(|s| s.as_str()).collect();
+            implied.sort_unstable();
+            let row = rows.iter().find(|(scope, _)| *scope == name.as_str());
+            let expected = row.map_or("", |(_, implied)| implied);
+            assert_eq!(implied.join(" "), expected, "{name}");
+        }
+    }
+
     #[test]
     fn nothing_implies_a_metascope() {
         for name in ScopeName::ALL {

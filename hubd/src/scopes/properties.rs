@@ -140,6 +140,25 @@ proptest! {
         }
     }
 
+    /// Whatever a filtered scope implies, it reaches what the filter names and nothing beyond.
+    #[test]
+    fn a_filter_never_grows(
+        name in select(ScopeName::ALL), filter in filter(), owner in owner(), issuer in issuer(), world in world(),
+    ) {
+        prop_assume!(!name.is_metascope());
+        let narrow = expand(&[Scope::of(*name, filter.clone())], &owner, &issuer);
+        let wide = expand(&[Scope::all(*name)], &owner, &issuer);
+        assert_within(&narrow, &wide, &world);
+        // `proxy` implies nothing, so it tells what the filter alone reaches.
+        let plain = expand(&[Scope::of(ScopeName::Proxy, filter)], &owner, &issuer);
+        for &implied in ScopeName::ALL {
+            world.each_target(|target| {
+                let reached = narrow.allows(implied, target).is_yes();
+                assert!(!reached || plain.allows(ScopeName::Proxy, target).is_yes());
+            });
+        }
+    }
+
     #[test]
     fn an_intersection_is_within_both(a in rights(), b in rights(), world in world()) {
         let is_member = |user: &UserName, group: &str| world.is_member(user, group);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -43,6 +44,8 @@ struct Shared {
     queue: Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
     thread: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
     counters: StoreCounters,
+    /// Set by the writer while nobody knows whether the mirror is what is on disk.
+    in_doubt: Arc<AtomicBool>,
     instance_id: String,
     signing_key: SigningKey,
 }
@@ -69,7 +72,13 @@ impl Store {
         let mirror = Arc::new(RwLock::new(Mirror::load(conn, &path)?));
         let counters = StoreCounters::default();
         let (queue, jobs) = mpsc::channel(QUEUE);
-        let writer = Writer::new(database, Arc::clone(&mirror), counters.clone());
+        let in_doubt = Arc::new(AtomicBool::new(false));
+        let writer = Writer::new(
+            database,
+            Arc::clone(&mirror),
+            counters.clone(),
+            Arc::clone(&in_doubt),
+        );
         let thread = thread::Builder::new()
             .name("hubd-store".to_owned())
             .spawn(move || writer.run(jobs))
@@ -80,6 +89,7 @@ impl Store {
                 queue: Mutex::new(Some(queue)),
                 thread: Mutex::new(Some(thread)),
                 counters,
+                in_doubt,
                 instance_id,
                 signing_key,
             }),
@@ -136,6 +146,18 @@ impl Store {
     /// The key under cookies and XSRF tokens, made with the file.
     pub(crate) fn signing_key(&self) -> &SigningKey {
         &self.shared.signing_key
+    }
+
+    /// Whether a disk error has left open what is on disk: a row that is not found may be there.
+    /// Reading goes on, but "there is no such token" is then no answer to give.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.shared.in_doubt.load(Ordering::Acquire)
+    }
+
+    /// As after a disk error, until the next write or until the doubt is taken back.
+    #[cfg(test)]
+    pub(crate) fn doubt(&self, doubt: bool) {
+        self.shared.in_doubt.store(doubt, Ordering::Release);
     }
 
     /// What the writer did so far.

@@ -26,6 +26,8 @@ statements! {
         ON CONFLICT (user, name) DO NOTHING";
     RENAME = "UPDATE servers SET display_name = ?2 WHERE id = ?1 RETURNING *";
     NOT_STOPPED = "SELECT id FROM servers WHERE id = ?1 AND stage <> 'stopped'";
+    OWNER = "SELECT users.name AS owner, servers.name AS server
+        FROM servers JOIN users ON users.id = servers.user WHERE servers.id = ?1";
     DELETE = "DELETE FROM servers WHERE id = ?1 RETURNING id";
     USER_NOT_STOPPED = "SELECT id FROM servers WHERE user = ?1 AND stage <> 'stopped'";
     DELETE_OF_USER = "DELETE FROM servers WHERE user = ?1 RETURNING id";
@@ -168,11 +170,14 @@ impl Servers<'_> {
                 if rows.any(NOT_STOPPED, [id])? {
                     return Err(StoreError::Conflict("the server is not stopped"));
                 }
+                let named = rows.one(OWNER, [id], |row| {
+                    Ok(ServerId::new(name(row, "owner")?, name(row, "server")?))
+                })?;
+                let named = named.ok_or(StoreError::NotFound("server"))?;
                 tokens::delete_of_server(rows, id)?;
+                tokens::forget_server(rows, &named)?;
                 clients::delete_of_server(rows, id)?;
-                if !rows.any(DELETE, [id])? {
-                    return Err(StoreError::NotFound("server"));
-                }
+                rows.any(DELETE, [id])?;
                 rows.changed(Change::ServerGone(id));
                 Ok(())
             })

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Params, Row};
+use spawner_core::{ServerId, UserName};
 
 use super::digest::Digest;
 use super::error::StoreError;
@@ -25,6 +26,11 @@ statements! {
     REVOKE_CLIENT_OF = "DELETE FROM tokens WHERE user = ?1 AND client_id = ?2 RETURNING id";
     REVOKE_GRANTED = "DELETE FROM tokens WHERE user = ?1 AND kind = 'oauth' RETURNING id";
     PURGE = "DELETE FROM tokens WHERE expires_at <= ?1 RETURNING id";
+    SHORTEN = "UPDATE tokens SET expires_at = created + ?1
+        WHERE kind = 'api' AND (expires_at IS NULL OR expires_at > created + ?1) RETURNING *";
+    OF_SERVICES = "SELECT id, service FROM tokens WHERE service IS NOT NULL";
+    NAMING = "SELECT * FROM tokens WHERE instr(scopes, ?1) > 0";
+    SET_SCOPES = "UPDATE tokens SET scopes = ?2 WHERE id = ?1 RETURNING *";
     DELETE_OF_SERVER = "DELETE FROM tokens
         WHERE server = ?1 OR client_id IN (SELECT client_id FROM oauth_clients WHERE server = ?1) RETURNING id";
     DELETE_OF_USER = "DELETE FROM tokens
@@ -71,6 +77,13 @@ const KINDS: &[(&str, TokenKind)] = &[
     ("server", TokenKind::Server),
     ("oauth", TokenKind::Oauth),
 ];
+
+impl TokenKind {
+    /// The word for it, as in the file.
+    pub(crate) fn as_str(self) -> &'static str {
+        spelled(&self, KINDS)
+    }
+}
 
 /// Whom a token acts for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -152,6 +165,49 @@ impl Tokens<'_> {
         let client_id = client_id.to_owned();
         self.0
             .write(move |rows| delete(rows, REVOKE_CLIENT_OF, (user, client_id)))
+            .await
+    }
+
+    /// Every token there is, oldest first.
+    pub(crate) fn all(self, now: Timestamp) -> Vec<Arc<Token>> {
+        self.0.read(|mirror| {
+            let ids = mirror.tokens.tokens.keys();
+            ids.filter_map(|id| mirror.tokens.live(*id, now)).collect()
+        })
+    }
+
+    /// Lets no token that somebody asked for live longer than `max` from when it was made; says how
+    /// many had been longer.
+    pub(crate) async fn shorten(self, max: SignedDuration) -> Result<usize, StoreError> {
+        self.0
+            .write(move |rows| {
+                let max = i64::try_from(max.as_micros()).unwrap_or(i64::MAX / 2);
+                let shorter = rows.all(SHORTEN, [max], Token::from_row)?;
+                let count = shorter.len();
+                for token in shorter {
+                    rows.changed(Change::Token(Arc::new(token)));
+                }
+                Ok(count)
+            })
+            .await
+    }
+
+    /// Deletes the tokens of services that are none any more, so that a later one of that name
+    /// inherits nothing; says how many.
+    pub(crate) async fn keep_services(self, known: BTreeSet<String>) -> Result<usize, StoreError> {
+        self.0
+            .write(move |rows| {
+                let of_services: Vec<(TokenId, String)> = rows.all(OF_SERVICES, (), |row| {
+                    Ok((row.get("id")?, row.get("service")?))
+                })?;
+                let mut count = 0;
+                for (id, service) in of_services {
+                    if !known.contains(&service) {
+                        count += delete(rows, REVOKE, [id])?;
+                    }
+                }
+                Ok(count)
+            })
             .await
     }
 
@@ -262,6 +318,38 @@ pub(super) fn delete_of_user(rows: &mut Rows<'_>, user: UserId) -> Result<usize,
     delete(rows, DELETE_OF_USER, [user])
 }
 
+/// Takes a user who is about to go out of the scopes of all tokens, as part of a job: a later user
+/// of that name is somebody else.
+pub(super) fn forget_user(rows: &mut Rows<'_>, user: &UserName) -> Result<(), StoreError> {
+    let (whole, servers) = (format!("user={user}"), format!("server={user}/"));
+    let is_about = |target: &str| target == whole || target.starts_with(&servers);
+    forget(rows, &format!("={user}"), is_about)
+}
+
+/// As [`forget_user`], for one server.
+pub(super) fn forget_server(rows: &mut Rows<'_>, server: &ServerId) -> Result<(), StoreError> {
+    let whole = format!("server={}/{}", server.user, server.server);
+    forget(rows, &whole, |target| target == whole)
+}
+
+fn forget(
+    rows: &mut Rows<'_>,
+    part: &str,
+    is_about: impl Fn(&str) -> bool,
+) -> Result<(), StoreError> {
+    for token in rows.all(NAMING, [part], Token::from_row)? {
+        let (id, mut scopes) = (token.id, token.scopes);
+        let before = scopes.len();
+        scopes.retain(|scope| !scope.split_once('!').is_some_and(|(_, t)| is_about(t)));
+        if scopes.len() < before {
+            let scopes = to_json("the list of scopes", &scopes)?;
+            let token = rows.the(SET_SCOPES, (id, scopes), Token::from_row)?;
+            rows.changed(Change::Token(Arc::new(token)));
+        }
+    }
+    Ok(())
+}
+
 /// Deletes what a user was granted in any browser session, as part of a job.
 pub(super) fn delete_granted(rows: &mut Rows<'_>, user: UserId) -> Result<usize, StoreError> {
     delete(rows, REVOKE_GRANTED, [user])
@@ -357,6 +445,104 @@ mod tests {
         let made = store.tokens().create(token(owner.clone(), "x"), at(1));
         assert_eq!(made.await.unwrap().owner, owner);
         assert_eq!(store.tokens().of(&owner, at(2)).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_maximum_shortens_what_somebody_asked_for() {
+        let store = store();
+        let ann = user(&store, "ann").await.id;
+        let server = launched(&store, "ann", "").await;
+        let tokens = store.tokens();
+        for (text, expires_at) in [
+            ("never", None),
+            ("late", Some(at(1000))),
+            ("soon", Some(at(50))),
+        ] {
+            let new = NewToken {
+                expires_at,
+                ..token(Owner::User(ann), text)
+            };
+            tokens.create(new, at(1)).await.unwrap();
+        }
+        let shortened = tokens.shorten(SignedDuration::from_secs(60)).await;
+        assert_eq!(shortened.unwrap(), 2);
+        for (text, end) in [("never", at(61)), ("late", at(61)), ("soon", at(50))] {
+            let found = tokens.find(&Digest::of(text), at(2)).unwrap();
+            assert_eq!(found.expires_at, Some(end), "{text}");
+        }
+        let of_server = tokens.of(&Owner::User(ann), at(2));
+        let of_server = of_server.iter().find(|t| t.server == Some(server.id));
+        assert_eq!(
+            of_server.unwrap().expires_at,
+            None,
+            "it ends with its server"
+        );
+        let again = tokens.shorten(SignedDuration::from_secs(60)).await;
+        assert_eq!(again.unwrap(), 0);
+        let most = tokens.shorten(SignedDuration::MAX).await;
+        assert_eq!(most.unwrap(), 0);
+        super::super::tests::assert_mirror_equals_rows(&store).await;
+    }
+
+    #[tokio::test]
+    async fn a_later_service_of_that_name_inherits_nothing() {
+        let store = store();
+        let tokens = store.tokens();
+        for name in ["culler", "grader"] {
+            let new = token(Owner::Service(name.to_owned()), name);
+            tokens.create(new, at(1)).await.unwrap();
+        }
+        let known = BTreeSet::from(["grader".to_owned()]);
+        assert_eq!(tokens.keep_services(known.clone()).await.unwrap(), 1);
+        assert_eq!(tokens.keep_services(known).await.unwrap(), 0);
+        assert_eq!(tokens.find(&Digest::of("culler"), at(2)), None);
+        assert!(tokens.find(&Digest::of("grader"), at(2)).is_some());
+    }
+
+    #[tokio::test]
+    async fn scopes_that_name_who_is_gone_go_too() {
+        let store = store();
+        let ann = user(&store, "ann").await;
+        let bob = user(&store, "bob").await;
+        launched(&store, "ann", "proj").await;
+        let servers = store.servers();
+        let proj = servers.of(ann.id)[0].id;
+        let scopes = [
+            "read:users!user=ann",
+            "read:users!user=annabel",
+            "servers!server=ann/",
+            "servers!server=ann/proj",
+            "servers!server=annabel/proj",
+            "read:users!group=ann",
+            "self",
+        ];
+        let new = NewToken {
+            scopes: scopes.map(str::to_owned).to_vec(),
+            ..token(Owner::User(bob.id), "bobs")
+        };
+        store.tokens().create(new, at(1)).await.unwrap();
+        let left = || {
+            let found = store.tokens().find(&Digest::of("bobs"), at(2));
+            found.unwrap().scopes.clone()
+        };
+        servers.mark_stopped(proj, None, at(2)).await.unwrap();
+        assert_eq!(left(), scopes, "it may come back");
+        servers.remove(proj).await.unwrap();
+        assert_eq!(left().len(), 6);
+        assert!(!left().contains(&"servers!server=ann/proj".to_owned()));
+        servers
+            .ensure(ann.id, "more".parse().unwrap(), None)
+            .await
+            .unwrap();
+        store.users().delete(ann.id).await.unwrap();
+        let kept = [
+            "read:users!user=annabel",
+            "servers!server=annabel/proj",
+            "read:users!group=ann",
+            "self",
+        ];
+        assert_eq!(left(), kept);
+        super::super::tests::assert_mirror_equals_rows(&store).await;
     }
 
     #[tokio::test]

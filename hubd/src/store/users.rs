@@ -20,6 +20,7 @@ statements! {
     CREATE = "INSERT INTO users (name, admin, created) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO NOTHING RETURNING *";
     SET_ADMIN = "UPDATE users SET admin = ?2 WHERE id = ?1 RETURNING *";
     SET_PASSWORD_HASH = "UPDATE users SET password_hash = ?2 WHERE id = ?1 RETURNING *";
+    NAME = "SELECT name FROM users WHERE id = ?1";
     DELETE = "DELETE FROM users WHERE id = ?1 RETURNING id";
 }
 
@@ -124,13 +125,14 @@ impl Users<'_> {
     pub(crate) async fn delete(self, id: UserId) -> Result<(), StoreError> {
         self.0
             .write(move |rows| {
+                let name = rows.one(NAME, [id], |row| name(row, "name"))?;
+                let name: UserName = name.ok_or(StoreError::NotFound("user"))?;
                 tokens::delete_of_user(rows, id)?;
+                tokens::forget_user(rows, &name)?;
                 sessions::delete_of_user(rows, id)?;
                 clients::delete_of_user(rows, id)?;
                 servers::delete_of_user(rows, id)?;
-                if !rows.any(DELETE, [id])? {
-                    return Err(StoreError::NotFound("user"));
-                }
+                rows.any(DELETE, [id])?;
                 rows.changed(Change::UserGone(id));
                 Ok(())
             })

@@ -11,6 +11,7 @@
 
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 
 use tokio::sync::{mpsc, oneshot};
@@ -89,8 +90,8 @@ pub(super) struct Writer {
     database: Database,
     mirror: Arc<RwLock<Mirror>>,
     counters: StoreCounters,
-    /// A disk error was seen, and the file has not been opened and checked since.
-    suspect: bool,
+    /// A disk error was seen, and the file has not been opened and checked since. Readers see it.
+    suspect: Arc<AtomicBool>,
 }
 
 impl Writer {
@@ -98,12 +99,13 @@ impl Writer {
         database: Database,
         mirror: Arc<RwLock<Mirror>>,
         counters: StoreCounters,
+        suspect: Arc<AtomicBool>,
     ) -> Self {
         Self {
             database,
             mirror,
             counters,
-            suspect: false,
+            suspect,
         }
     }
 
@@ -136,7 +138,7 @@ impl Writer {
                     "changes could not be saved"
                 );
                 if error.is_suspect() {
-                    self.suspect = true;
+                    self.suspect.store(true, Ordering::Release);
                     // Before the answers, if it can be done: whether the commit took effect is not
                     // known, and whoever is told of the failure looks into the mirror next.
                     let _ = self.mend();
@@ -174,13 +176,13 @@ impl Writer {
 
     /// After a disk error: opens the file again, checks it and reads every row.
     fn mend(&mut self) -> Result<(), StoreError> {
-        if !self.suspect {
+        if !self.suspect.load(Ordering::Acquire) {
             return Ok(());
         }
         self.database.reopen()?;
         let rows = Mirror::load(self.database.connection()?, &self.database.path())?;
         *self.mirror.write().expect("the mirror's lock") = rows;
-        self.suspect = false;
+        self.suspect.store(false, Ordering::Release);
         info!("the database was opened again after a disk error and is sound");
         Ok(())
     }

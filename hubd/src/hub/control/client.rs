@@ -16,6 +16,7 @@ use tokio::net::UnixStream;
 
 use super::{Address, Message, Status};
 use crate::auth::accounts::{Account, Added, Deleted};
+use crate::auth::tokens::{NewTokenLine, OwnerName, TokenLine, TokenWish};
 
 /// How long an answer may take: longer than the hub waits for servers that it has to stop.
 const PATIENCE: Duration = Duration::from_secs(100);
@@ -91,6 +92,31 @@ impl Client {
     pub(crate) async fn delete(self, name: &UserName) -> Result<Deleted, CallError> {
         let path = format!("/users/{name}");
         self.call(Method::DELETE, &path, None).await
+    }
+
+    /// Makes a token.
+    pub(crate) async fn new_token(
+        self,
+        owner: OwnerName,
+        wish: TokenWish,
+    ) -> Result<NewTokenLine, CallError> {
+        let body = json!({"owner": owner, "wish": wish});
+        self.call(Method::POST, "/tokens", Some(body)).await
+    }
+
+    /// The tokens of an owner, or all there are.
+    pub(crate) async fn tokens(
+        self,
+        owner: Option<OwnerName>,
+    ) -> Result<Vec<TokenLine>, CallError> {
+        let body = json!({"owner": owner});
+        self.call(Method::POST, "/tokens/list", Some(body)).await
+    }
+
+    /// Revokes a token.
+    pub(crate) async fn revoke_token(self, id: &str) -> Result<TokenLine, CallError> {
+        let body = json!({"id": id});
+        self.call(Method::POST, "/tokens/revoke", Some(body)).await
     }
 
     async fn call<T: DeserializeOwned>(

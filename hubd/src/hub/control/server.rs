@@ -14,6 +14,7 @@ use axum::routing::{get, post, put};
 use axum::serve::Listener;
 use axum::{Json, serve};
 use serde::Deserialize;
+use serde_json::{Value, json};
 use spawner_core::{Secret, UserName, error_chain};
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,7 @@ use super::{Address, Message, Status, path};
 use crate::app::AppState;
 use crate::auth::accounts::{Account, AccountError, Accounts, Added, Deleted};
 use crate::auth::password::PasswordError;
+use crate::auth::tokens::{NewTokenLine, OwnerName, TokenLine, TokenRefused, TokenWish};
 use crate::hub::stop::SERVERS_LIMIT;
 use crate::servers::{StopRefused, Stopped};
 
@@ -62,11 +64,29 @@ struct NewPassword {
     password: Secret,
 }
 
+#[derive(Deserialize)]
+struct NewToken {
+    owner: OwnerName,
+    wish: TokenWish,
+}
+
+#[derive(Deserialize)]
+struct TokensOf {
+    owner: Option<OwnerName>,
+}
+
+#[derive(Deserialize)]
+struct OneToken {
+    id: String,
+}
+
 /// Why a command is not carried out.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
     #[error(transparent)]
     Account(#[from] AccountError),
+    #[error(transparent)]
+    Token(#[from] TokenRefused),
     #[error(transparent)]
     Stop(#[from] StopRefused),
     #[error(
@@ -137,6 +157,9 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/users", get(list).merge(post(add)))
         .route("/users/{name}", axum::routing::delete(delete))
         .route("/users/{name}/password", put(set_password))
+        .route("/tokens", post(new_token))
+        .route("/tokens/list", post(tokens))
+        .route("/tokens/revoke", post(revoke_token))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(desk)
 }
@@ -187,18 +210,50 @@ async fn delete(
     }
 }
 
+async fn new_token(
+    State(desk): State<Arc<Desk>>,
+    Json(new): Json<NewToken>,
+) -> Result<Json<Value>, Refused> {
+    let NewTokenLine { line, text } = desk.app.tokens.issue_for(new.owner, new.wish).await?;
+    tracing::info!(token = line.id, owner = line.owner(), "token made");
+    // A `NewTokenLine`, with the secret told on purpose.
+    Ok(Json(json!({ "line": line, "text": text.expose() })))
+}
+
+async fn tokens(
+    State(desk): State<Arc<Desk>>,
+    Json(of): Json<TokensOf>,
+) -> Result<Json<Vec<TokenLine>>, Refused> {
+    Ok(Json(desk.app.tokens.list_for(of.owner)?))
+}
+
+async fn revoke_token(
+    State(desk): State<Arc<Desk>>,
+    Json(one): Json<OneToken>,
+) -> Result<Json<TokenLine>, Refused> {
+    let line = desk.app.tokens.revoke_named(&one.id).await?;
+    tracing::info!(token = line.id, owner = line.owner(), "token revoked");
+    Ok(Json(line))
+}
+
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let status = match &self {
-            Self::Account(AccountError::Unknown(_)) => StatusCode::NOT_FOUND,
+            Self::Account(AccountError::Unknown(_))
+            | Self::Token(
+                TokenRefused::UnknownUser(_)
+                | TokenRefused::UnknownService(_)
+                | TokenRefused::UnknownToken(_),
+            ) => StatusCode::NOT_FOUND,
             Self::Account(AccountError::Exists(_) | AccountError::NotStopped { .. })
             | Self::StillStopping(_) => StatusCode::CONFLICT,
             Self::Account(AccountError::Password(PasswordError::Rule(_))) => {
                 StatusCode::BAD_REQUEST
             }
-            Self::Account(AccountError::Password(_) | AccountError::Store(_)) | Self::Stop(_) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Account(AccountError::Password(_) | AccountError::Store(_))
+            | Self::Token(TokenRefused::Store(_))
+            | Self::Stop(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Token(_) => StatusCode::BAD_REQUEST,
         };
         let message = error_chain(&self);
         (status, Json(Message { message })).into_response()

@@ -82,12 +82,16 @@ impl Instead {
 
 impl From<BadCredentials> for Instead {
     fn from(bad: BadCredentials) -> Self {
-        Self::error(StatusCode::FORBIDDEN, sentence(&bad.to_string()))
+        NotAdmitted::from(bad).into()
     }
 }
 
 impl From<NotAdmitted> for Instead {
     fn from(refused: NotAdmitted) -> Self {
+        if refused.may_pass() {
+            let message = sentence(&refused.to_string());
+            return Self::busy(StatusCode::SERVICE_UNAVAILABLE, message, 5);
+        }
         Self::error(StatusCode::FORBIDDEN, sentence(&refused.to_string()))
     }
 }

@@ -32,6 +32,7 @@ mod pending;
 mod spawn;
 mod start;
 mod stop;
+mod token;
 mod user;
 mod user_redirect;
 mod visit;
@@ -58,6 +59,8 @@ pub(crate) fn router(state: PagesState) -> Router {
         .route("/login-link/{secret}", get(login_link::open))
         .route("/logout", get(logout::log_out))
         .route("/home", get(home::show))
+        .route("/token", get(token::show).post(token::request))
+        .route("/token/revoke", post(token::revoke))
         .route("/spawn", get(spawn::show).post(spawn::submit))
         .route("/spawn/{user}", get(spawn::show).post(spawn::submit))
         .route(

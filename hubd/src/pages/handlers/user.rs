@@ -42,7 +42,7 @@ pub(super) async fn show(
         Ok(caller) => caller,
         // A token that is no good counts as none.
         Err(BadCredentials::Header(_) | BadCredentials::Unknown) => None,
-        Err(bad @ BadCredentials::Cookies(_)) => return Err(bad.into()),
+        Err(bad @ (BadCredentials::Cookies(_) | BadCredentials::InDoubt)) => return Err(bad.into()),
     };
     let visit = Visit::new(state, parts, caller);
     if visit.caller().is_none() {

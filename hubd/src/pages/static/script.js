@@ -23,6 +23,11 @@
     if (event.persisted) location.reload();
   });
 
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => copy(button));
+  }
+
   const refused = document.querySelector("form[data-typed]");
   if (refused) putBack(refused, JSON.parse(refused.dataset.typed));
 
@@ -32,6 +37,21 @@
   const watched = document.querySelector("[data-watch]");
   if (watched && !["stopped", "running"].includes(watched.dataset.watch)) {
     setInterval(() => reloadIfChanged(watched.dataset.watch), 2000);
+  }
+
+  // Copies the text of a field. Browsers offer the clipboard over https and on this machine only;
+  // elsewhere the old way does it, or leaves the text selected.
+  async function copy(button) {
+    const field = document.getElementById(button.dataset.copy);
+    field.select();
+    let done;
+    try {
+      await navigator.clipboard.writeText(field.value);
+      done = true;
+    } catch {
+      done = document.execCommand("copy");
+    }
+    button.textContent = done ? "Copied" : "Press Ctrl+C";
   }
 
   // Fills a form that was refused as it was sent: a field that comes up several times has its

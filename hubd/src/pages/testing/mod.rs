@@ -12,6 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::request::Builder;
+use jiff::Timestamp;
 use spawner_core::{
     Endpoint, ExitStatus, HubUrls, Secret, ServerId, ServerName, SpawnerConfig, SpawnerFactory,
     UserName,
@@ -33,13 +34,14 @@ use crate::auth::cookies::HubCookies;
 use crate::auth::directory::Directory;
 use crate::auth::login::Gate;
 use crate::auth::sightings::sightings;
+use crate::auth::tokens::TokenDesk;
 use crate::auth::xsrf::Xsrf;
 use crate::config::{AuthKind, Config};
 use crate::metrics::Metrics;
 use crate::oauth::Provider;
 use crate::proxy::{ClientInfo, Scheme};
 use crate::servers::{Limits, Place, Routes, Servers, Setup};
-use crate::store::Store;
+use crate::store::{Digest, NewToken, Owner, Store, TokenKind};
 use crate::tasks::Tasks;
 
 /// The password of everybody.
@@ -167,6 +169,26 @@ impl Site {
         assert_eq!(self.app.servers.look(&id).place, Place::Ready);
     }
 
+    /// Gives the default server of `owner` a token of `visitor`, as the OAuth provider does; says
+    /// which one it is.
+    pub(crate) async fn grant(&self, visitor: &str, owner: &str) -> String {
+        let visitor: UserName = visitor.parse().unwrap();
+        let visitor = self.app.store.users().by_name(&visitor).unwrap();
+        let token = NewToken {
+            hash: Digest::of(&format!("granted to {owner} by {}", visitor.name)),
+            kind: TokenKind::Oauth,
+            owner: Owner::User(visitor.id),
+            server: None,
+            client_id: Some(format!("jupyterhub-user-{owner}")),
+            scopes: vec![format!("access:servers!server={owner}/")],
+            note: String::new(),
+            expires_at: None,
+            session_id: None,
+        };
+        let token = self.app.store.tokens().create(token, Timestamp::now());
+        token.await.unwrap().id.to_string()
+    }
+
     /// Waits until a server is somewhere else.
     pub(crate) async fn leaves(&self, user: &str, from: Place) -> Place {
         let patience = Duration::from_secs(60);
@@ -221,6 +243,7 @@ fn app(config: &Config, base_url: &str, factory: Arc<dyn SpawnerFactory>) -> App
             Some(Secret::new(PASSWORD)),
             metrics.clone(),
         ),
+        tokens: TokenDesk::new(store.clone(), Arc::clone(&directory)),
         xsrf: Xsrf::new(store.signing_key().as_bytes()),
         cookies: HubCookies::new(base_url),
         servers,

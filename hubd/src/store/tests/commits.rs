@@ -167,6 +167,7 @@ async fn after_a_disk_error_the_file_is_opened_again() {
     let failed = failed.await.unwrap_err();
     assert!(failed.is_suspect());
     assert!(failed.to_string().contains("the disk failed"), "{failed}");
+    assert!(!store.is_in_doubt(), "it could be read again at once");
     assert_eq!(store.users().count(), 2, "the rows as they are");
     let marks = store.write(|rows| {
         let sql = "SELECT count(*) FROM temp.sqlite_schema";
@@ -202,11 +203,13 @@ async fn a_file_that_fails_its_check_is_not_written() {
         let refused = store.users().create(named(&["bob"]), false, at(1)).await;
         assert!(refused.unwrap_err().is_suspect());
         assert_eq!(store.users().count(), 1, "reading goes on");
+        assert!(store.is_in_doubt());
     }
     assert!(std::fs::read(&path).unwrap().starts_with(b"xxxx"), "kept");
     std::fs::write(&path, sound).unwrap();
     std::fs::write(home.path().join("hubd.sqlite-wal"), log).unwrap();
     user(&store, "bob").await;
+    assert!(!store.is_in_doubt());
     assert_mirror_equals_rows(&store).await;
     store.close().await.unwrap();
 }

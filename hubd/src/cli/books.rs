@@ -1,4 +1,4 @@
-//! The two ways to the accounts: through the hub that runs, or straight into its books.
+//! The two ways to accounts and tokens: through the hub that runs, or straight into its books.
 //!
 //! The books have one owner at a time. If that is a hub, it is asked; if there is none, this process
 //! is the owner for the moment.
@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::auth::accounts::{Account, AccountError, Accounts, Added, Deleted};
 use crate::auth::directory::Directory;
+use crate::auth::tokens::{NewTokenLine, OwnerName, TokenDesk, TokenLine, TokenWish};
 use crate::config::Config;
 use crate::hub::control::{CallError, Client};
 use crate::store::{OpenError, Store};
@@ -21,10 +22,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often it is looked at meanwhile.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A way to the accounts, good for one action. Errors are messages for the user.
+/// A way to accounts and tokens, good for one action. Errors are messages for the user.
 pub(super) enum Books {
     Running(Client),
-    Open { store: Store, accounts: Accounts },
+    Open {
+        store: Store,
+        accounts: Accounts,
+        tokens: TokenDesk,
+    },
 }
 
 impl Books {
@@ -39,8 +44,12 @@ impl Books {
             match Store::open(state_dir) {
                 Ok(store) => {
                     let directory = Directory::new(config).map_err(|e| error_chain(&e))?;
-                    let accounts = Accounts::new(store.clone(), Arc::new(directory));
-                    return Ok(Self::Open { store, accounts });
+                    let directory = Arc::new(directory);
+                    return Ok(Self::Open {
+                        accounts: Accounts::new(store.clone(), Arc::clone(&directory)),
+                        tokens: TokenDesk::new(store.clone(), directory),
+                        store,
+                    });
                 }
                 Err(OpenError::InUse { .. }) if Instant::now() < deadline => {
                     tokio::time::sleep(PAUSE).await;
@@ -60,7 +69,7 @@ impl Books {
         let state_dir = &config.hub.state_dir;
         if let Ok(false) = state_dir.try_exists() {
             return Err(format!(
-                "there are no accounts yet: the state directory {} does not exist",
+                "there is nothing in the books yet: the state directory {} does not exist",
                 state_dir.display()
             ));
         }
@@ -75,9 +84,9 @@ impl Books {
     ) -> Result<Added, String> {
         match self {
             Self::Running(client) => answered(client.add(name, admin, &password).await),
-            Self::Open { store, accounts } => {
-                done(store, accounts.add(name, admin, password).await).await
-            }
+            Self::Open {
+                store, accounts, ..
+            } => done(store, accounts.add(name, admin, password).await).await,
         }
     }
 
@@ -88,23 +97,54 @@ impl Books {
     ) -> Result<(), String> {
         match self {
             Self::Running(client) => answered(client.set_password(name, &password).await),
-            Self::Open { store, accounts } => {
-                done(store, accounts.set_password(name, password).await).await
-            }
+            Self::Open {
+                store, accounts, ..
+            } => done(store, accounts.set_password(name, password).await).await,
         }
     }
 
     pub(super) async fn list(self) -> Result<Vec<Account>, String> {
         match self {
             Self::Running(client) => answered(client.list().await),
-            Self::Open { store, accounts } => done(store, Ok(accounts.list())).await,
+            Self::Open {
+                store, accounts, ..
+            } => done(store, Ok::<_, AccountError>(accounts.list())).await,
         }
     }
 
     pub(super) async fn delete(self, name: &UserName) -> Result<Deleted, String> {
         match self {
             Self::Running(client) => answered(client.delete(name).await),
-            Self::Open { store, accounts } => done(store, accounts.delete(name).await).await,
+            Self::Open {
+                store, accounts, ..
+            } => done(store, accounts.delete(name).await).await,
+        }
+    }
+
+    pub(super) async fn new_token(
+        self,
+        owner: OwnerName,
+        wish: TokenWish,
+    ) -> Result<NewTokenLine, String> {
+        match self {
+            Self::Running(client) => answered(client.new_token(owner, wish).await),
+            Self::Open { store, tokens, .. } => {
+                done(store, tokens.issue_for(owner, wish).await).await
+            }
+        }
+    }
+
+    pub(super) async fn tokens(self, owner: Option<OwnerName>) -> Result<Vec<TokenLine>, String> {
+        match self {
+            Self::Running(client) => answered(client.tokens(owner).await),
+            Self::Open { store, tokens, .. } => done(store, tokens.list_for(owner)).await,
+        }
+    }
+
+    pub(super) async fn revoke_token(self, id: &str) -> Result<TokenLine, String> {
+        match self {
+            Self::Running(client) => answered(client.revoke_token(id).await),
+            Self::Open { store, tokens, .. } => done(store, tokens.revoke_named(id).await).await,
         }
     }
 }
@@ -123,7 +163,10 @@ fn answered<T>(answer: Result<T, CallError>) -> Result<T, String> {
 }
 
 /// Closes the books, so that the next owner finds nothing left to do.
-async fn done<T>(store: Store, result: Result<T, AccountError>) -> Result<T, String> {
+async fn done<T, E>(store: Store, result: Result<T, E>) -> Result<T, String>
+where
+    E: std::error::Error + 'static,
+{
     let closed = store.close().await;
     let result = result.map_err(|error| error_chain(&error))?;
     closed.map_err(|error| error_chain(&error))?;
