@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::oauth::Provider;
 use crate::proxy::{ClientInfo, Scheme};
 use crate::servers::Servers;
+use crate::services::{Culler, Services};
 use crate::store::Store;
 
 /// The version that the hub reports: JupyterHub's, whose contract it keeps, and its own. Clients
@@ -36,6 +37,8 @@ pub(crate) struct App {
     pub(crate) xsrf: Xsrf,
     pub(crate) cookies: HubCookies,
     pub(crate) servers: Servers,
+    pub(crate) services: Services,
+    pub(crate) culler: Culler,
     pub(crate) oauth: Provider,
     pub(crate) metrics: Metrics,
     /// The public prefix, `/` or `/some/path/`.

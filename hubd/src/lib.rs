@@ -20,6 +20,7 @@ mod proxy;
 mod random;
 mod scopes;
 mod servers;
+mod services;
 mod store;
 mod tasks;
 mod telemetry;

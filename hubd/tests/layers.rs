@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const LEAVES: [&str; 4] = ["metrics", "random", "tasks", "telemetry"];
 
 /// Each module with the modules it may use beside the leaves and itself.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("config", &["proxy"]),
     ("store", &[]),
     ("scopes", &[]),
@@ -18,21 +18,25 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ("servers", &["config", "store", "scopes", "proxy"]),
     ("oauth", &["config", "store", "scopes", "auth", "servers"]),
     (
+        "services",
+        &["config", "store", "scopes", "auth", "servers", "proxy"],
+    ),
+    (
         "app",
         &[
-            "config", "store", "scopes", "auth", "servers", "oauth", "proxy",
+            "config", "store", "scopes", "auth", "servers", "oauth", "services", "proxy",
         ],
     ),
     (
         "api",
         &[
-            "app", "config", "store", "scopes", "auth", "servers", "oauth", "proxy",
+            "app", "config", "store", "scopes", "auth", "servers", "oauth", "services", "proxy",
         ],
     ),
     (
         "pages",
         &[
-            "app", "config", "store", "scopes", "auth", "servers", "oauth", "proxy",
+            "app", "config", "store", "scopes", "auth", "servers", "oauth", "services", "proxy",
         ],
     ),
     ("http", &["api", "pages", "app", "proxy"]),
@@ -40,7 +44,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
         "hub",
         &[
             "http", "api", "pages", "app", "config", "store", "scopes", "auth", "servers", "oauth",
-            "proxy",
+            "services", "proxy",
         ],
     ),
     ("cli", &["hub", "config", "store", "auth"]),

@@ -146,7 +146,10 @@ mod tests {
     #[test]
     fn an_answer_is_read_or_refused_and_never_misread() {
         let message = |kind: u16, body: &[u8]| {
-            let mut bytes = u32::try_from(HEADER + body.len()).unwrap().to_ne_bytes().to_vec();
+            let mut bytes = u32::try_from(HEADER + body.len())
+                .unwrap()
+                .to_ne_bytes()
+                .to_vec();
             bytes.extend(kind.to_ne_bytes());
             bytes.extend([0; 10]);
             bytes.extend(body);
@@ -158,7 +161,10 @@ mod tests {
         body[23] = 1;
         body[64..68].copy_from_slice(&1000_u32.to_ne_bytes());
         body[68..72].copy_from_slice(&7_u32.to_ne_bytes());
-        let listener = Listener { inode: 7, uid: 1000 };
+        let listener = Listener {
+            inode: 7,
+            uid: 1000,
+        };
         let mut found = Vec::new();
         let mut piece = message(BY_FAMILY, &body);
         assert!(!read(&piece, &mut found).unwrap());

@@ -81,4 +81,5 @@ mod walk;
 
 pub use factory::{LocalFactory, register};
 pub use local::LocalProcessSpawner;
+pub use log::Log;
 pub use marked::MarkedRun;

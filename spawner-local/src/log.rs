@@ -35,9 +35,9 @@ const BLOCK: u64 = 512;
 /// Holes are made of whole pages, which are whole blocks to every file system.
 const PAGE: u64 = 4096;
 
-/// The log of one server.
+/// The log of one server, or of another program that the hub runs.
 #[derive(Debug, Clone)]
-pub(crate) struct Log {
+pub struct Log {
     path: PathBuf,
 }
 
@@ -49,8 +49,14 @@ impl Log {
         }
     }
 
-    /// Opens it for a new run, and says where that run begins.
-    pub(crate) fn open(&self, max_bytes: u64) -> io::Result<(File, u64)> {
+    /// The log of another program, in this file.
+    pub fn at(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Opens it for a new run, and says where that run begins. One that has grown over `max_bytes` is
+    /// put aside before, in the place of an earlier one.
+    pub fn open(&self, max_bytes: u64) -> io::Result<(File, u64)> {
         if let Some(dir) = self.path.parent() {
             private_directory(dir)?;
         }
@@ -72,7 +78,7 @@ impl Log {
     }
 
     /// Gives back what comes before the last `max_bytes`, if the file takes up more than that.
-    pub(crate) fn bound(&self, max_bytes: u64) -> io::Result<()> {
+    pub fn bound(&self, max_bytes: u64) -> io::Result<()> {
         let found = self.path.symlink_metadata()?;
         let end = found.len().saturating_sub(max_bytes) / PAGE * PAGE;
         if max_bytes == 0 || end == 0 || found.blocks() * BLOCK <= max_bytes {
@@ -94,7 +100,7 @@ impl Log {
     }
 
     /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 

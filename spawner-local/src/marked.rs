@@ -85,6 +85,11 @@ impl MarkedRun {
         &self.endpoint
     }
 
+    /// The number of its first process, while it runs and this is the instance that started it.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().and_then(Child::id)
+    }
+
     /// Starts the server, usually with [`Launch::command`], in a process group of its own. When
     /// this returns, the run can be found by anybody.
     pub fn spawn(&mut self, command: Command) -> Result<(), SpawnError> {

@@ -98,8 +98,8 @@ impl Stat {
     pub(crate) fn of(pid: i32) -> io::Result<Option<Self>> {
         // Twice what 52 numbers and a name can need. This is read very often, and in one piece.
         let mut line = [0; 2048];
-        let read = File::open(format!("/proc/{pid}/stat"))
-            .and_then(|mut stat| stat.read(&mut line));
+        let read =
+            File::open(format!("/proc/{pid}/stat")).and_then(|mut stat| stat.read(&mut line));
         let length = match read {
             Ok(length) => length,
             Err(error) if is_gone(&error) => return Ok(None),

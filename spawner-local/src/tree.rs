@@ -90,7 +90,8 @@ impl Tree {
         let (root, launch, account) = (self.root, self.launch.clone(), self.account);
         let group = self.group.clone();
         let known: HashSet<Key> = self.members.iter().map(Process::key).collect();
-        let emptied = (group.as_ref()).is_some_and(|group| matches!(group.is_populated(), Ok(false)));
+        let emptied =
+            (group.as_ref()).is_some_and(|group| matches!(group.is_populated(), Ok(false)));
         let walk = Walk::next().await?;
         let found = {
             let known = known.clone();
@@ -259,7 +260,11 @@ fn search(
     // The number may have been given away since the list was read.
     let holds = |pid| group.is_some_and(|group| group.holds(pid));
     let (mut members, mut others) = (Vec::new(), Vec::new());
-    for Seen { stat, launch: named } in &walk.seen {
+    for Seen {
+        stat,
+        launch: named,
+    } in &walk.seen
+    {
         let grouped = listed.remove(&stat.pid);
         // Whoever was started before the server does not come from it.
         if stat.start_time < root.1 {

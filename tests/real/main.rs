@@ -7,4 +7,5 @@ mod launcher;
 mod login;
 mod quickstart;
 mod restart;
+mod services;
 mod unix;

@@ -189,11 +189,27 @@ impl Setup {
         places
     }
 
+    /// Services that the hub starts carry the mark of servers, so that they are seen and cleaned up.
+    fn mark_services(&mut self, folder: &Path) {
+        let services = self.config.get_mut("service").and_then(Value::as_array_mut);
+        let services = services.into_iter().flatten();
+        for service in services.filter_map(Value::as_table_mut) {
+            if service.contains_key("command") {
+                let environment = service
+                    .entry("environment")
+                    .or_insert_with(|| Table::new().into());
+                let environment = environment.as_table_mut().expect("a table of variables");
+                environment.insert(processes::SERVER_MARK.to_owned(), text(folder).into());
+            }
+        }
+    }
+
     /// Writes `hubd.toml` into the test's folder, with the state below it.
     fn write(&self, folder: &Path) -> PathBuf {
         let mut setup = self
             .clone()
             .server_env(processes::SERVER_MARK, text(folder));
+        setup.mark_services(folder);
         if setup.config["hub"].get("state_dir").is_none() {
             setup = setup.set("hub.state_dir", text(&folder.join("state")));
         }

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod contract;
+mod culler;
 mod ends;
 mod failing;
 mod fakesu;
@@ -18,6 +19,7 @@ mod proxy;
 mod refusals;
 mod rest;
 mod restart;
+mod services;
 mod squatter;
 mod start;
 mod state;

@@ -43,6 +43,14 @@ pub(super) async fn post(
     let user = access::user(&app, caller.rights(), &[ScopeName::UsersActivity], &name)?;
     let report: Report = body::required(request).await?;
     let seen = read(&app, &user, &report, Timestamp::now())?;
+    for (who, at) in &seen {
+        if let Active::Server(row) = who
+            && let Some(server) = app.store.servers().by_id(*row)
+        {
+            let id = ServerId::new(user.name.clone(), server.name.clone());
+            app.servers.reported(&id, *at);
+        }
+    }
     Ok(app.store.touch_many(seen).await?)
 }
 

@@ -23,11 +23,12 @@ use crate::auth::login::Gate;
 use crate::auth::sightings::sightings;
 use crate::auth::tokens::TokenDesk;
 use crate::auth::xsrf::{Browser, Xsrf};
-use crate::config::{AuthKind, Config, GroupTable, RoleTable, ServiceTable};
+use crate::config::{AuthKind, Config, CullerTable, GroupTable, RoleTable, ServiceTable};
 use crate::metrics::Metrics;
 use crate::oauth::Provider;
 use crate::scopes::ScopeName;
 use crate::servers::{Begun, Limits, Place, Routes, Servers, Setup};
+use crate::services::{Culler, Services};
 use crate::store::{Digest, NewClient, NewLaunch, NewToken, Owner, Store, TokenKind, User};
 use crate::tasks::Tasks;
 
@@ -88,7 +89,7 @@ impl Hub {
             factory: Arc::new(world::factory(Arc::clone(&world))),
             tasks: tasks.clone(),
             metrics: metrics.clone(),
-            routes: Arc::new(Routes::new("/")),
+            routes: Arc::new(Routes::new("/", Vec::new())),
             urls: HubUrls {
                 base_url: "/".to_owned(),
                 api_url: "http://hub.test:8000/hub/api".to_owned(),
@@ -102,7 +103,16 @@ impl Hub {
         });
         // Nobody writes down who was seen.
         let (seen, _) = sightings();
+        let services = Services::new(Vec::new(), "/", Arc::clone(&directory));
+        let culler = Culler::new(
+            CullerTable::default(),
+            Arc::clone(&directory),
+            store.clone(),
+            servers.clone(),
+        );
         let app = Arc::new(App {
+            services,
+            culler,
             callers: Callers::new(store.clone(), Arc::clone(&directory), seen),
             gate: Gate::new(
                 store.clone(),
@@ -305,8 +315,8 @@ fn config() -> Config {
     config.auth.allow_all = true;
     let service = |name: &str| ServiceTable {
         name: name.to_owned(),
-        api_token: Secret::new(format!("token-of-{name}")),
-        admin: false,
+        api_token: Some(Secret::new(format!("token-of-{name}"))),
+        ..ServiceTable::default()
     };
     let role = |name: &str, scopes: Vec<&str>, service: &str| RoleTable {
         name: name.to_owned(),

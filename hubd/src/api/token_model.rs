@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::time::Time;
 use crate::app::App;
 use crate::scopes::{Owner, ScopeSet};
-use crate::store::{Token, User};
+use crate::store::{ClientOf, Token, User};
 
 /// The model of a token of a user.
 #[derive(Debug, Serialize)]
@@ -53,9 +53,11 @@ impl<'a> TokenModel<'a> {
     }
 }
 
-/// The server that a token was issued to, as its client is called.
+/// The server or service that a token was issued to, as its client is called.
 fn client(app: &App, token: &Token) -> Option<String> {
-    token.client_id.as_deref()?;
+    if let ClientOf::Service(service) = app.callers.client_of(token)? {
+        return Some(format!("JupyterHub service {service}"));
+    }
     let id = app.callers.server_of(token)?;
     Some(format!("Server at {}", app.servers.prefix(&id)))
 }

@@ -12,7 +12,7 @@ use super::sightings::Sightings;
 use super::token::{TokenError, presented_token};
 use super::xsrf::need::Credential;
 use crate::scopes::{Issuer, Owner as ScopeOwner, Scope, ScopeSet};
-use crate::store::{Digest, Owner, Session, Store, Token, TokenKind, User};
+use crate::store::{ClientOf, Digest, Owner, Session, Store, Token, TokenKind, User};
 
 /// Somebody who has shown who they are.
 #[derive(Debug, Clone)]
@@ -135,9 +135,9 @@ impl Callers {
         let digest = Digest::of(text);
         if let Some(service) = self.directory.service_by_token(&digest) {
             return Ok(Caller {
-                identity: Identity::Service(service.to_owned()),
+                rights: self.directory.rights_of_service(&service),
+                identity: Identity::Service(service),
                 proof: Proof::ServiceToken,
-                rights: self.directory.rights_of_service(service),
             });
         }
         let token = self
@@ -202,20 +202,30 @@ impl Callers {
             .token_rights(&written, owner, &self.issuer(token), held)
     }
 
+    /// Through whom a token came: its server, or the server or service whose client it was issued to.
     fn issuer(&self, token: &Token) -> Issuer {
+        if let Some(ClientOf::Service(service)) = self.client_of(token) {
+            return Issuer::Service(service);
+        }
         self.server_of(token).map_or(Issuer::Hub, Issuer::Server)
     }
 
     /// Through which server a token came: its own, or the one whose client it was issued to.
     pub(crate) fn server_of(&self, token: &Token) -> Option<ServerId> {
-        let by_client = || {
-            let client = self.store.clients().find(token.client_id.as_deref()?)?;
-            Some(client.server)
+        let by_client = || match self.client_of(token)? {
+            ClientOf::Server(server) => Some(server),
+            ClientOf::Service(_) => None,
         };
         let server = token.server.or_else(by_client);
         let server = self.store.servers().by_id(server?)?;
         let user = self.store.users().by_id(server.user)?;
         Some(ServerId::new(user.name.clone(), server.name.clone()))
+    }
+
+    /// Whose client a token was issued to, if to one.
+    pub(crate) fn client_of(&self, token: &Token) -> Option<ClientOf> {
+        let client = self.store.clients().find(token.client_id.as_deref()?)?;
+        Some(client.of.clone())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who is who by configuration: roles, groups, services, and who may come in at all.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{PoisonError, RwLock};
 
 use jiff::SignedDuration;
 use spawner_core::UserName;
@@ -17,7 +18,8 @@ pub(crate) struct Directory {
     roles: Roles,
     groups: BTreeMap<String, BTreeSet<UserName>>,
     services: BTreeMap<String, Service>,
-    service_tokens: HashMap<Digest, String>,
+    /// Those of services that the hub starts can be new at each start.
+    service_tokens: RwLock<HashMap<Digest, String>>,
     allow_all: bool,
     allowed: BTreeSet<UserName>,
     blocked: BTreeSet<UserName>,
@@ -30,6 +32,8 @@ pub(crate) struct Directory {
 pub(crate) struct Service {
     /// Whether it may do everything.
     pub(crate) admin: bool,
+    /// Whether its visitors are not asked whether it may know who they are.
+    pub(crate) no_confirm: bool,
 }
 
 /// A role in the configuration that cannot be meant.
@@ -63,8 +67,10 @@ impl Directory {
                 services: table.services.iter().cloned().collect(),
             });
         }
-        let services = config.services.iter();
-        let tokens = services.map(|s| (Digest::of(s.api_token.expose()), s.name.clone()));
+        let tokens = config.services.iter().filter_map(|service| {
+            let token = service.api_token.as_ref()?;
+            Some((Digest::of(token.expose()), service.name.clone()))
+        });
         Ok(Self {
             roles: Roles::new(roles)?,
             groups: config
@@ -72,7 +78,7 @@ impl Directory {
                 .iter()
                 .map(|group| (group.name.clone(), group.users.iter().cloned().collect()))
                 .collect(),
-            service_tokens: tokens.collect(),
+            service_tokens: RwLock::new(tokens.collect()),
             services: config
                 .services
                 .iter()
@@ -81,6 +87,7 @@ impl Directory {
                         service.name.clone(),
                         Service {
                             admin: service.admin,
+                            no_confirm: service.oauth_no_confirm || service.admin,
                         },
                     )
                 })
@@ -139,8 +146,18 @@ impl Directory {
     }
 
     /// The service with this token.
-    pub(crate) fn service_by_token(&self, token: &Digest) -> Option<&str> {
-        self.service_tokens.get(token).map(String::as_str)
+    pub(crate) fn service_by_token(&self, token: &Digest) -> Option<String> {
+        let tokens = self.service_tokens.read();
+        let tokens = tokens.unwrap_or_else(PoisonError::into_inner);
+        tokens.get(token).cloned()
+    }
+
+    /// Makes this the one token of a service.
+    pub(crate) fn set_service_token(&self, service: &str, token: Digest) {
+        let tokens = self.service_tokens.write();
+        let mut tokens = tokens.unwrap_or_else(PoisonError::into_inner);
+        tokens.retain(|_, owner| owner != service);
+        tokens.insert(token, service.to_owned());
     }
 
     /// The names of all services.

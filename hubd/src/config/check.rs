@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use spawner_core::UserName;
+use spawner_core::{Secret, UserName};
 
 use super::auth::{AuthKind, AuthTable};
 use super::reading::{Reading, Spot};
@@ -23,6 +23,8 @@ pub(super) fn check(config: &Config, reading: &mut Reading) {
     check_spawner(config, reading);
     check_names(config, reading);
     check_role_services(config, reading);
+    check_service_clients(config, reading);
+    check_culler(config, reading);
 }
 
 fn check_authenticator(config: &Config, reading: &mut Reading) {
@@ -181,6 +183,57 @@ fn check_role_services(config: &Config, reading: &mut Reading) {
             };
             let help = close.map(|close| format!("did you mean {close:?}?"));
             reading.error(Spot::Value(&key), Fault { message, help });
+        }
+    }
+}
+
+/// Services are told apart by their tokens and as OAuth clients, too.
+fn check_service_clients(config: &Config, reading: &mut Reading) {
+    let mut clients = HashSet::new();
+    let mut tokens = HashSet::new();
+    for (at, service) in config.services.iter().enumerate() {
+        if !clients.insert(service.client_id()) && !reading.is_faulty("service") {
+            let key = format!("service[{at}].oauth_client_id");
+            let fault = Fault::new("another service has this client id already");
+            reading.error(Spot::Value(&key), fault);
+        }
+        let token = service.api_token.as_ref().map(Secret::expose);
+        if token.is_some_and(|token| !tokens.insert(token)) {
+            let key = format!("service[{at}].api_token");
+            let fault = Fault::new(
+                "another service has this token already, so nobody could tell them apart",
+            );
+            reading.error(Spot::Key(&key), fault);
+        }
+    }
+}
+
+fn check_culler(config: &Config, reading: &mut Reading) {
+    let culler = &config.culler;
+    if !culler.enabled {
+        return;
+    }
+    let limits = [culler.timeout, culler.max_age];
+    let shortest = limits.into_iter().filter(|limit| !limit.is_zero()).min();
+    let Some(shortest) = shortest else {
+        let fault = Fault::new("it ends nothing: `timeout` and `max_age` are 0");
+        reading.warn(Spot::Key("culler.enabled"), fault);
+        return;
+    };
+    if culler.every > shortest {
+        let fault =
+            Fault::new("it looks less often than servers are to be ended, so they run longer")
+                .help("look at least as often as `timeout` and `max_age`");
+        reading.warn(Spot::Key("culler.every"), fault);
+    }
+    for (at, group) in culler.except_groups.iter().enumerate() {
+        if !config.groups.iter().any(|known| known.name == *group) {
+            let key = format!("culler.except_groups[{at}]");
+            let fault = Fault::new(format!(
+                "there is no [[group]] with the name {}",
+                quote(group)
+            ));
+            reading.warn(Spot::Value(&key), fault);
         }
     }
 }

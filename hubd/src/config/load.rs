@@ -125,7 +125,8 @@ api_token_file = "grader.token"
 
         let config = Config::load(&path).unwrap();
         assert_eq!(config.hub.state_dir, folder.path().join("state"));
-        assert_eq!(config.services[0].api_token.expose(), "0123456789abcdef");
+        let token = config.services[0].api_token.as_ref().unwrap();
+        assert_eq!(token.expose(), "0123456789abcdef");
 
         fs::write(
             &path,

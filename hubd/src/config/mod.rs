@@ -20,6 +20,7 @@ mod amount;
 mod auth;
 mod base_path;
 mod check;
+mod culler;
 mod files;
 mod findings;
 mod foreign;
@@ -46,11 +47,13 @@ mod value;
 
 pub(crate) use {
     auth::{AuthKind, AuthTable},
+    culler::CullerTable,
     findings::{ConfigErrors, Findings, Style},
     hub::{HubTable, LogFormat},
     print::print,
     root::Config,
+    service::ServiceTable,
     spawner::{SingleuserArgs, SpawnerTable},
 };
 #[cfg(test)]
-pub(crate) use {group::GroupTable, role::RoleTable, service::ServiceTable};
+pub(crate) use {group::GroupTable, role::RoleTable};

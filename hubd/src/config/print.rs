@@ -56,6 +56,7 @@ mod tests {
         assert!(config.auth == default.auth);
         assert!(config.spawner == default.spawner);
         assert!(config.limits == default.limits);
+        assert!(config.culler == default.culler);
         assert!(config.services.is_empty() && config.roles.is_empty() && config.groups.is_empty());
     }
 

@@ -163,13 +163,8 @@ const HINTS: &[(&str, &str, &str)] = &[
     ("hub", "services", "write one [[service]] for each"),
     (
         "service",
-        "command",
-        "leave it out: hubd does not start services yet",
-    ),
-    (
-        "service",
-        "url",
-        "leave it out: hubd does not proxy services yet",
+        "user",
+        "leave it out: services run under the hub's own account",
     ),
     ("service", "token", "write `api_token_file`, or `api_token`"),
     (
@@ -183,11 +178,6 @@ const HINTS: &[(&str, &str, &str)] = &[
         "write one [[service]] with its `api_token_file` for each",
     ),
     ("group", "members", "write `users`"),
-    (
-        "",
-        "culler",
-        "leave it out: hubd does not cull idle servers yet",
-    ),
 ];
 
 /// What to say about a key that is not of ours.

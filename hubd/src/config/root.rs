@@ -8,6 +8,7 @@ use toml::de::DeTable;
 
 use super::auth::{self, AuthTable};
 use super::check;
+use super::culler::{self, CullerTable};
 use super::findings::{ConfigErrors, Findings};
 use super::foreign;
 use super::group::{self, GroupTable};
@@ -35,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) spawner: SpawnerTable,
     /// How much at once.
     pub(crate) limits: LimitsTable,
+    /// Which servers are ended because nobody uses them.
+    pub(crate) culler: CullerTable,
     /// Programs with a token of their own.
     pub(crate) services: Vec<ServiceTable>,
     /// Scopes for users, groups and services.
@@ -117,6 +120,7 @@ impl Default for Config {
             auth: AuthTable::default(),
             spawner: SpawnerTable::default(),
             limits: LimitsTable::default(),
+            culler: CullerTable::default(),
             services: Vec::new(),
             roles: Vec::new(),
             groups: Vec::new(),
@@ -144,6 +148,7 @@ pub(super) fn read(mut reading: Reading, root: &DeTable<'_>) -> Result<Config, C
         auth: auth::read(table(&mut file, &auth::SPEC)),
         spawner: spawner::read(table(&mut file, &spawner::SPEC)),
         limits: limits::read(table(&mut file, &limits::SPEC)),
+        culler: culler::read(table(&mut file, &culler::SPEC)),
         services: tables(&mut file, &service::SPEC, service::read),
         roles: tables(&mut file, &role::SPEC, role::read),
         groups: tables(&mut file, &group::SPEC, group::read),
@@ -183,6 +188,8 @@ fn tables<T>(
 
 #[cfg(test)]
 mod tests {
+    use spawner_core::Secret;
+
     use super::super::{AuthKind, LogFormat, SingleuserArgs};
     use super::*;
 
@@ -223,13 +230,17 @@ scopes = ["list:users"]
 services = ["grader"]
 "#;
 
+    fn token_of(config: &Config) -> Option<&str> {
+        config.services[0].api_token.as_ref().map(Secret::expose)
+    }
+
     #[test]
     fn values_arrive_with_their_types() {
         let config = Config::parse(TEXT, "hubd.toml").unwrap();
         assert_eq!(config.warnings().len(), 0);
         assert_eq!(config.hub.base_url.as_str(), "/jupyter/");
         assert_eq!(
-            config.hub.public_url.unwrap().as_str(),
+            config.hub.public_url.as_ref().unwrap().as_str(),
             "https://hub.example.org/"
         );
         assert_eq!(config.hub.shutdown_grace.as_millis(), 2500);
@@ -237,18 +248,18 @@ services = ["grader"]
         assert_eq!(config.hub.state_dir, Path::new("hubd-state"));
         assert_eq!(config.auth.kind, Some(AuthKind::Password));
         assert_eq!(config.auth.allowed_users[0].as_str(), "alice");
-        assert_eq!(config.spawner.cmd.unwrap(), ["labhub"]);
+        assert_eq!(config.spawner.cmd.as_ref().unwrap(), &["labhub"]);
         assert_eq!(config.spawner.ip.as_deref(), Some(""));
         assert!(config.spawner.poll_interval.is_zero());
         assert_eq!(config.spawner.singleuser_args, SingleuserArgs::Classic);
         assert_eq!(config.spawner.environment["EDITOR"], "nano");
         assert_eq!(
-            serde_json::Value::Object(config.spawner.settings),
+            serde_json::Value::Object(config.spawner.settings.clone()),
             serde_json::json!({
                 "name": "x", "sizes": [1, 2.5], "when": "2024-01-02", "deep": {"er": {"on": true}}
             })
         );
-        assert_eq!(config.services[0].api_token.expose(), "0123456789abcdef");
+        assert_eq!(token_of(&config), Some("0123456789abcdef"));
         assert_eq!(config.roles[0].services, ["grader"]);
     }
 

@@ -362,15 +362,15 @@ fn command(table: &mut TableReader<'_, '_>, name: &'static str) -> Option<Vec<St
         table.list(name, text)?
     };
     if command.first().is_none_or(String::is_empty) {
-        let fault = Fault::new("the command is empty").help("leave the key out for the default");
+        let fault = Fault::new("the command is empty").help("name a program, or leave the key out");
         table.fault(name, fault);
         return None;
     }
     Some(command)
 }
 
-/// The command of a hook. A path to its program may be relative to the file's folder.
-fn hook(table: &mut TableReader<'_, '_>, name: &'static str) -> Option<Vec<String>> {
+/// The command of a hook or a service. A path to its program may be relative to the file's folder.
+pub(super) fn hook(table: &mut TableReader<'_, '_>, name: &'static str) -> Option<Vec<String>> {
     let mut command = command(table, name)?;
     if command[0].contains('/') {
         let program = table.reading().path(&command[0]);
@@ -398,7 +398,7 @@ fn default_url(value: &DeValue<'_>) -> Result<String, Fault> {
 }
 
 /// The variables. Their values may be secret, so none is quoted.
-fn environment(table: &mut TableReader<'_, '_>) -> BTreeMap<String, String> {
+pub(super) fn environment(table: &mut TableReader<'_, '_>) -> BTreeMap<String, String> {
     let name = "environment";
     let Some(()) = table.get(name, |value| match value {
         DeValue::Table(_) => Ok(()),

@@ -3,7 +3,7 @@
 //! A table's keys stand beside the code that reads them, as its `SPEC`; here is the shape of such a
 //! list and the list of all of them.
 
-use super::{auth, group, hub, limits, role, service, spawner};
+use super::{auth, culler, group, hub, limits, role, service, spawner};
 
 /// One table of the file.
 pub(super) struct TableSpec {
@@ -77,6 +77,7 @@ pub(super) const TABLES: &[&TableSpec] = &[
     &auth::DUMMY_SPEC,
     &spawner::SPEC,
     &limits::SPEC,
+    &culler::SPEC,
     &service::SPEC,
     &role::SPEC,
     &group::SPEC,

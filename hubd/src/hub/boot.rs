@@ -34,6 +34,7 @@ use crate::oauth::Provider;
 use crate::pages::{PagesState, Templates};
 use crate::proxy::{Proxy, ProxyOptions, TrustedProxies};
 use crate::servers::{Limits, Routes, Servers, Setup};
+use crate::services::{self, Culler, Ground, Services};
 use crate::store::Store;
 use crate::tasks::{Tasks, bounded};
 
@@ -87,14 +88,20 @@ impl HubBuilder {
         })?;
 
         let (tasks, metrics) = (Tasks::default(), Metrics::new(store.counters()));
-        let routes = Arc::new(Routes::new(config.hub.base_url.as_str()));
+        let base_url = config.hub.base_url.as_str();
+        let to_services = services::routes(&config.services, base_url);
+        let routes = Arc::new(Routes::new(base_url, to_services));
+        let tables = config.services.clone();
+        let services = Services::new(tables, base_url, Arc::clone(&directory));
+        services.register(&store).await?;
+        let urls = urls(&config.hub, address);
         let servers = Servers::new(Setup {
             store: store.clone(),
             factory,
             tasks: tasks.clone(),
             metrics: metrics.clone(),
             routes: Arc::clone(&routes),
-            urls: urls(&config.hub, address),
+            urls: urls.clone(),
             token_scopes: scopes_of_servers(&directory),
             limits: limits(&config),
             named_servers_per_user: config.limits.named_servers_per_user as usize,
@@ -119,6 +126,20 @@ impl HubBuilder {
         tasks.spawn_until_stop("proxy events", servers.clone().follow(seen_by_proxy));
         tasks.spawn_until_stop("purge", purge(store.clone()));
         servers.recover(HEAD_START).await;
+        let culler = Culler::new(
+            config.culler.clone(),
+            Arc::clone(&directory),
+            store.clone(),
+            servers.clone(),
+        );
+        tasks.spawn_until_stop("culler", culler.clone().run());
+        services.start(Ground {
+            store: store.clone(),
+            directory: Arc::clone(&directory),
+            urls,
+            instance: format!("{}-services", store.instance_id()),
+            log_dir: state_dir.join("services"),
+        });
 
         let app = Arc::new(App {
             callers: Callers::new(store.clone(), Arc::clone(&directory), seen),
@@ -130,6 +151,8 @@ impl HubBuilder {
             store,
             directory,
             servers,
+            services,
+            culler,
             metrics,
             base_url: config.hub.base_url.as_str().to_owned(),
             slow_spawn_timeout: config.limits.slow_spawn_timeout,

@@ -51,8 +51,8 @@ impl Hub {
     }
 
     /// Answers requests until `until` is over, then stops: requests under way may end within the
-    /// configured grace, the books are closed, and the servers go on unless the configuration says
-    /// otherwise.
+    /// configured grace, the services that the hub has started end, the books are closed, and the
+    /// servers go on unless the configuration says otherwise.
     pub async fn run(self, until: impl Future<Output = ()> + Send) {
         let stop = self.tasks.stop_signal().clone();
         let proxy = self.proxy.clone();
@@ -84,7 +84,7 @@ impl Hub {
         }
         closing.cancel();
         let tasks = super::stop::tasks(&self.tasks, self.grace);
-        tokio::join!(serving, tasks);
+        tokio::join!(serving, tasks, self.app.services.stop());
         super::stop::books(&self.app.store).await;
     }
 }

@@ -1,23 +1,22 @@
-//! Step 1: a visitor is sent here by a server, and sent back with a code.
+//! Step 1: a visitor is sent here by a server or service, and sent back with a code.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use spawner_core::ServerId;
 use tokio::time::Instant;
 
+use super::client::Asker;
 use super::codes::{Codes, Grant};
 use super::pkce::Challenge;
 use crate::auth::caller::Caller;
 use crate::auth::directory::Directory;
-use crate::scopes::{Scope, ScopeName, Target};
 use crate::store::{OauthClient, Owner, Store};
 
 /// The provider, with its codes.
 #[derive(Debug)]
 pub(crate) struct Provider {
     pub(super) store: Store,
-    directory: Arc<Directory>,
+    pub(super) directory: Arc<Directory>,
     pub(super) codes: Codes,
 }
 
@@ -38,17 +37,20 @@ pub(crate) struct AuthorizeQuery {
 pub(crate) enum Step {
     /// 400, and no redirect: who asks cannot be trusted with one.
     Invalid(&'static str),
-    /// 403: this visitor may not enter that server.
-    Forbidden,
-    /// Ask the visitor whether the server of somebody else may know who they are.
+    /// 403: this visitor may not open that server or service.
+    Forbidden(Asker),
+    /// Ask the visitor whether somebody else's server, or a service, may know who they are.
     Ask {
-        /// Whose server it is.
-        server: ServerId,
+        /// What it is.
+        asker: Asker,
         /// What it would be told.
         scopes: Vec<String>,
     },
-    /// Back to the server, with a code or an error.
+    /// Back to the server or service, with a code or an error.
     Back(String),
+    /// The same for a service that is not reached through the hub: to another host, as the
+    /// configuration has it.
+    Away(String),
 }
 
 /// What a visitor has decided.
@@ -93,7 +95,12 @@ impl Provider {
             let query = url::form_urlencoded::Serializer::new(String::new())
                 .extend_pairs(pairs)
                 .finish();
-            Step::Back(format!("{redirect_uri}?{query}"))
+            let to = format!("{redirect_uri}?{query}");
+            if redirect_uri.starts_with('/') {
+                Step::Back(to)
+            } else {
+                Step::Away(to)
+            }
         };
         let error =
             |error, description| back(&[("error", error), ("error_description", description)]);
@@ -107,22 +114,22 @@ impl Provider {
             Ok(challenge) => challenge,
             Err(description) => return error("invalid_request", description),
         };
-        let Some((server, user)) = self.server_of(&client).zip(visitor.user()) else {
+        let Some((asker, user)) = self.asker(&client).zip(visitor.user()) else {
             return Step::Invalid("The server of this client is gone.");
         };
-        let Some(scopes) = granted(&client, &server, query.scope.as_deref()) else {
+        let Some(scopes) = granted(&client, &asker, query.scope.as_deref()) else {
             return error("invalid_scope", "The client may not ask for these scopes.");
         };
-        if !self.may_enter(visitor, &server) {
-            return Step::Forbidden;
+        if !self.may_enter(visitor, &asker) {
+            return Step::Forbidden(asker);
         }
-        let own = server.user == user.name;
-        if !own && consent == Consent::NotAsked && !self.was_granted(visitor, &client, &scopes) {
-            return Step::Ask { server, scopes };
+        let settled = consent == Consent::Given || self.is_trusted(visitor, &asker);
+        if !settled && !self.was_granted(visitor, &client, &scopes) {
+            return Step::Ask { asker, scopes };
         }
         let grant = Grant {
             client_id: client.client_id.clone(),
-            server: client.server,
+            of: client.of.clone(),
             user: user.id,
             session_id: visitor.session_id().unwrap_or_default().to_owned(),
             scopes,
@@ -131,25 +138,6 @@ impl Provider {
         };
         let code = self.codes.issue(grant, Instant::now());
         back(&[("code", code.expose())])
-    }
-
-    /// Which server a client is.
-    fn server_of(&self, client: &OauthClient) -> Option<ServerId> {
-        let server = self.store.servers().by_id(client.server)?;
-        let owner = self.store.users().by_id(server.user)?;
-        Some(ServerId::new(owner.name.clone(), server.name.clone()))
-    }
-
-    fn may_enter(&self, visitor: &Caller, server: &ServerId) -> bool {
-        let groups = self.directory.groups_of(&server.user);
-        let target = Target::Server {
-            id: server,
-            groups: &groups,
-        };
-        visitor
-            .rights
-            .allows(ScopeName::AccessServers, target)
-            .is_yes()
     }
 
     /// Whether a token that the client holds for this visitor has all of `scopes` already.
@@ -170,19 +158,15 @@ impl Provider {
 
 /// What a client gets: what it is allowed to ask for as far as it asks, access to itself, and the
 /// visitor's name and groups. `None` when it asks for more.
-fn granted(client: &OauthClient, server: &ServerId, asked: Option<&str>) -> Option<Vec<String>> {
-    let [access, _] = Scope::access_to(server);
-    let access = access.to_string();
+fn granted(client: &OauthClient, asker: &Asker, wish: Option<&str>) -> Option<Vec<String>> {
+    let access = asker.access().to_string();
     let allowed = |scope: &str| scope == access || client.allowed_scopes.iter().any(|s| s == scope);
     let mut scopes = vec![access.clone()];
-    match asked {
+    match wish {
         None => scopes.extend(client.allowed_scopes.iter().cloned()),
-        Some(asked) => {
+        Some(wish) => {
             // `identify` is what clients before scopes asked for.
-            for scope in asked
-                .split_whitespace()
-                .filter(|scope| *scope != "identify")
-            {
+            for scope in wish.split_whitespace().filter(|scope| *scope != "identify") {
                 if !allowed(scope) {
                     return None;
                 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::pkce::Challenge;
 use crate::random::new_token;
-use crate::store::{Digest, ServerRowId, TokenId, UserId};
+use crate::store::{ClientOf, Digest, TokenId, UserId};
 
 /// How long a code works.
 const LIFETIME: Duration = Duration::from_secs(300);
@@ -20,8 +20,8 @@ const REMEMBERED: usize = 10_000;
 #[derive(Debug, Clone)]
 pub(super) struct Grant {
     pub(super) client_id: String,
-    /// The server that the client was: a later one may bear the same name.
-    pub(super) server: ServerRowId,
+    /// What the client was: a later server may bear the same name.
+    pub(super) of: ClientOf,
     pub(super) user: UserId,
     pub(super) session_id: String,
     pub(super) scopes: Vec<String>,
@@ -138,10 +138,11 @@ impl Book {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::ServerRowId;
 
     fn grant() -> Grant {
         Grant {
-            server: ServerRowId(1),
+            of: ClientOf::Server(ServerRowId(1)),
             client_id: "ours".into(),
             user: UserId(1),
             session_id: "s".into(),

@@ -90,9 +90,12 @@ impl Provider {
             }
         }
         let grant = match self.codes.present(code, &client.client_id, now) {
-            Presented::Fresh(grant) if grant.server == client.server => grant,
+            Presented::Fresh(grant) if grant.of == client.of => grant,
             Presented::Fresh(_) => {
-                return Err(bad("invalid_grant", "The code was for an earlier server."));
+                return Err(bad(
+                    "invalid_grant",
+                    "The code was for an earlier server of this name.",
+                ));
             }
             Presented::Again(token) => {
                 if let Some(token) = token {

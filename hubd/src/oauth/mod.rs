@@ -1,4 +1,4 @@
-//! The OAuth provider: how a server learns who its visitor is.
+//! The OAuth provider: how a server or a service learns who its visitor is.
 //!
 //! ```text
 //! browser --GET authorize--> step 1: may this user enter that server?  --302 code--> server
@@ -17,6 +17,7 @@
 //!   give more than the visitor has.
 
 mod authorize;
+mod client;
 mod codes;
 mod exchange;
 mod pkce;
@@ -24,4 +25,5 @@ mod pkce;
 mod tests;
 
 pub(crate) use authorize::{AuthorizeQuery, Consent, Provider, Step};
+pub(crate) use client::Asker;
 pub(crate) use exchange::{ExchangeError, TokenForm, TokenReply};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::header::COOKIE;
 use jiff::Timestamp;
-use spawner_core::{LaunchId, Secret, ServerName, UserName, UserOptions};
+use spawner_core::{LaunchId, Secret, ServerId, ServerName, UserName, UserOptions};
 
 use super::*;
 use crate::auth::caller::{Caller, Callers};
@@ -21,6 +21,24 @@ const SECRET: &str = "the-servers-token";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
+/// `tee` may use both services.
+const CONFIG: &str = r#"
+auth = { kind = "dummy", allow_all = true, admin_users = ["root"] }
+[[service]]
+name = "whoami"
+api_token = "token-of-whoami"
+url = "http://127.0.0.1:1"
+[[service]]
+name = "outside"
+api_token = "token-of-outside"
+oauth_redirect_uri = "https://outside.example.org/back"
+oauth_no_confirm = true
+[[role]]
+name = "people"
+scopes = ["access:services"]
+users = ["tee"]
+"#;
+
 struct Bench {
     store: Store,
     provider: Provider,
@@ -30,8 +48,7 @@ struct Bench {
 /// A hub where tee's server runs, `root` is an admin and `eve` nobody in particular.
 async fn bench() -> Bench {
     let store = Store::open_in_memory().unwrap();
-    let config = "[auth]\nkind = \"dummy\"\nallow_all = true\nadmin_users = [\"root\"]\n";
-    let directory = Arc::new(Directory::new(&Config::parse(config, "test").unwrap()).unwrap());
+    let directory = Arc::new(Directory::new(&Config::parse(CONFIG, "test").unwrap()).unwrap());
     let now = Timestamp::now();
     let names = ["tee", "root", "eve"]
         .map(|name| UserName::new(name).unwrap())
@@ -74,6 +91,21 @@ async fn bench() -> Bench {
         .begin_launch(row.id, launch, now)
         .await
         .unwrap();
+    let service = |name: &str, redirect_uri: &str| {
+        let client = NewClient {
+            client_id: format!("service-{name}"),
+            secret: Digest::of(&format!("token-of-{name}")),
+            redirect_uri: redirect_uri.into(),
+            allowed_scopes: Vec::new(),
+        };
+        (name.to_owned(), client)
+    };
+    let services = vec![
+        service("whoami", "/services/whoami/oauth_callback"),
+        service("outside", "https://outside.example.org/back"),
+        service("gone", "/services/gone/oauth_callback"),
+    ];
+    store.clients().set_of_services(services).await.unwrap();
     let callers = Callers::new(store.clone(), Arc::clone(&directory), sightings().0);
     Bench {
         provider: Provider::new(store.clone(), directory),
@@ -107,11 +139,15 @@ fn form(code: &str) -> TokenForm {
 
 /// The parameters that a redirect carries back.
 fn parameters(step: &Step) -> HashMap<String, String> {
+    parameters_to(REDIRECT, step)
+}
+
+fn parameters_to(redirect: &str, step: &Step) -> HashMap<String, String> {
     let Step::Back(url) = step else {
         panic!("{step:?}")
     };
     let (path, query) = url.split_once('?').unwrap();
-    assert_eq!(path, REDIRECT);
+    assert_eq!(path, redirect);
     url::form_urlencoded::parse(query.as_bytes())
         .into_owned()
         .collect()
@@ -255,11 +291,17 @@ async fn other_mistakes_go_back_to_the_server() {
 #[tokio::test]
 async fn others_are_asked_or_turned_away() {
     let bench = bench().await;
-    assert_eq!(bench.authorize("eve", &query()), Step::Forbidden);
-    let Step::Ask { server, .. } = bench.authorize("root", &query()) else {
+    assert!(matches!(
+        bench.authorize("eve", &query()),
+        Step::Forbidden(_)
+    ));
+    let Step::Ask { asker, .. } = bench.authorize("root", &query()) else {
         panic!("not asked")
     };
-    assert_eq!(server.user.as_str(), "tee");
+    assert_eq!(
+        asker,
+        Asker::Server("tee".parse().map(ServerId::default_of).unwrap())
+    );
     // Once granted, they are not asked again.
     bench
         .provider
@@ -267,6 +309,88 @@ async fn others_are_asked_or_turned_away() {
         .await
         .unwrap();
     assert!(parameters(&bench.authorize("root", &query())).contains_key("code"));
+}
+
+#[tokio::test]
+async fn a_service_signs_in_whoever_may_use_it() {
+    const CALLBACK: &str = "/services/whoami/oauth_callback";
+    let bench = bench().await;
+    let ask = |name: &str, redirect: Option<&str>| AuthorizeQuery {
+        client_id: Some(format!("service-{name}")),
+        redirect_uri: redirect.map(str::to_owned),
+        ..query()
+    };
+    let whoami = || ask("whoami", None);
+    let asker = Asker::Service("whoami".into());
+    assert_eq!(
+        bench.authorize("eve", &whoami()),
+        Step::Forbidden(asker.clone())
+    );
+    let step = bench.authorize("tee", &whoami());
+    let Step::Ask {
+        asker: asks,
+        scopes,
+    } = step
+    else {
+        panic!("{step:?}")
+    };
+    assert_eq!(
+        (asks, scopes[0].as_str()),
+        (asker, "access:services!service=whoami")
+    );
+    // Only where it is registered, and only as long as it is configured.
+    for query in [
+        ask("whoami", Some("/services/outside/oauth_callback")),
+        ask("whoami", Some("https://outside.example.org/back")),
+        ask("gone", None),
+    ] {
+        assert!(matches!(bench.authorize("tee", &query), Step::Invalid(_)));
+    }
+
+    let consent = Consent::Given;
+    let visitor = bench.visitor("tee");
+    let step = bench.provider.authorize(&whoami(), &visitor, consent);
+    let exchange = |name: &str, code: &str, secret: &str| {
+        let form = TokenForm {
+            client_id: Some(format!("service-{name}")),
+            client_secret: Some(Secret::new(secret)),
+            redirect_uri: None,
+            ..form(code)
+        };
+        bench.provider.exchange(form)
+    };
+    let code = parameters_to(CALLBACK, &step)["code"].clone();
+    let wrong = exchange("whoami", &code, "token-of-outside").await;
+    assert!(matches!(wrong, Err(ExchangeError::Client)));
+    let reply = exchange("whoami", &code, "token-of-whoami").await.unwrap();
+    let headers = [(
+        "authorization",
+        format!("token {}", reply.access_token.expose()),
+    )];
+    let headers: HeaderMap = headers
+        .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+        .into_iter()
+        .collect();
+    let caller = bench.callers.identify(&headers).unwrap().unwrap();
+    assert_eq!(
+        caller.rights.texts(),
+        [
+            "access:services!service=whoami",
+            "read:users:groups!user=tee",
+            "read:users:name!user=tee",
+        ]
+    );
+    // Once granted, they are not asked again.
+    assert!(parameters_to(CALLBACK, &bench.authorize("tee", &whoami())).contains_key("code"));
+
+    // One that the people who run the hub vouch for, on another host.
+    let Step::Away(to) = bench.authorize("tee", &ask("outside", None)) else {
+        panic!("not sent away")
+    };
+    assert!(
+        to.starts_with("https://outside.example.org/back?code="),
+        "{to}"
+    );
 }
 
 #[tokio::test]

@@ -75,6 +75,16 @@ impl Links {
         self.of_server("stop", server)
     }
 
+    /// Where `server` is kept from being ended for want of use, by `POST`.
+    pub(crate) fn extend(&self, server: &ServerId) -> LocalPath {
+        self.of_server("extend", server)
+    }
+
+    /// The service itself, its start page.
+    pub(crate) fn service(&self, name: &str) -> LocalPath {
+        self.base.join("services").join(name).join("")
+    }
+
     /// The server itself, its start page.
     pub(crate) fn server(&self, server: &ServerId) -> LocalPath {
         named(&self.base.join("user"), server).join("")
@@ -167,6 +177,8 @@ mod tests {
                 "/hub/spawn-pending/a%2Bb@c/proj",
             ),
             (links.stop(&mine), "/hub/stop/tee"),
+            (links.extend(&named), "/hub/extend/a%2Bb@c/proj"),
+            (links.service("a@b"), "/services/a@b/"),
             (links.login_link("a_B-1"), "/hub/login-link/a_B-1"),
             (links.server(&mine), "/user/tee/"),
             (links.server(&named), "/user/a%2Bb@c/proj/"),

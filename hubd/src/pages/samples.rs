@@ -7,9 +7,9 @@ use super::failure::{FailedPhase, Failure};
 use super::links::Links;
 use super::render::Templates;
 use super::views::{
-    Chrome, ClientRow, ErrorView, FailedView, HomeView, Lifetime, LoginView, MadeToken,
-    NotRunningView, OAuthView, PendingView, ScopeRow, ServerCard, ServerState, SpawnView, TokenRow,
-    TokenView, View, Viewer, WaitingView,
+    Chrome, ClientRow, CountdownView, ErrorView, FailedView, HomeView, LeaveView, Lifetime,
+    LoginView, MadeToken, NotRunningView, OAuthView, PendingView, ScopeRow, ServerCard,
+    ServerState, ServiceLink, SpawnView, TokenRow, TokenView, View, Viewer, WaitingView,
 };
 use crate::auth::local_path::LocalPath;
 
@@ -156,13 +156,46 @@ fn server_pages(out: &mut Pages<'_>, text: Texts<'_>) {
             server: card(false, text),
             state,
             failure: None,
+            stop_reason: None,
+            countdown: None,
+            services: Vec::new(),
+        };
+        out.logged_in(name, &view);
+    }
+    let culled = HomeView {
+        server: card(true, text),
+        state: ServerState::Stopped,
+        failure: None,
+        stop_reason: Some(text("culled: idle for 60 minutes")),
+        countdown: None,
+        services: vec![ServiceLink {
+            name: text("whoami"),
+            url: links().service("whoami"),
+        }],
+    };
+    out.logged_in("home-culled", &culled);
+    for extend_url in [None, Some(path("/hub/extend/alice"))] {
+        let name = match extend_url {
+            None => "home-too-old",
+            Some(_) => "home-idle",
+        };
+        let view = HomeView {
+            state: ServerState::Running,
+            stop_reason: None,
+            countdown: Some(CountdownView {
+                words: text("9 minutes"),
+                seconds: 540,
+                extend_url,
+            }),
+            ..culled.clone()
         };
         out.logged_in(name, &view);
     }
     let failed = HomeView {
-        server: card(true, text),
-        state: ServerState::Stopped,
         failure: Some(failure(FailedPhase::Starting, text)),
+        stop_reason: None,
+        services: Vec::new(),
+        ..culled
     };
     out.logged_in("home-failed", &failed);
     let form = SpawnView {
@@ -359,4 +392,8 @@ fn other_pages(out: &mut Pages<'_>, text: Texts<'_>) {
         ..view
     };
     out.logged_in("oauth-no-scopes", &nothing);
+    let view = LeaveView {
+        to: "https://grader.example.org/oauth_callback?code=x&state=y".to_owned(),
+    };
+    out.logged_in("leave", &view);
 }

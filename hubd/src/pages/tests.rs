@@ -133,8 +133,10 @@ fn every_address_is_on_this_host() {
             for element in select(page, &format!("[{attribute}]")) {
                 let address = element.attr(attribute).unwrap();
                 let is_local = address.starts_with('/') && !address[1..].starts_with(['/', '\\']);
+                // The one page that leads to another host is made for that.
+                let leaves = name == "leave" && address.starts_with("https://grader.example.org/");
                 assert!(
-                    is_local || address == "#main",
+                    is_local || leaves || address == "#main",
                     "{name}: {attribute}={address}"
                 );
             }

@@ -94,6 +94,30 @@ pub(crate) struct HomeView {
     pub(crate) state: ServerState,
     /// Why it is not running, when that was not asked for.
     pub(crate) failure: Option<Failure>,
+    /// Why the hub has ended it.
+    pub(crate) stop_reason: Option<String>,
+    /// When the hub is about to end it.
+    pub(crate) countdown: Option<CountdownView>,
+    /// The services that the visitor may use.
+    pub(crate) services: Vec<ServiceLink>,
+}
+
+/// A server that is about to be ended because nobody uses it, or for its age.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct CountdownView {
+    /// As a person says it: `9 minutes`.
+    pub(crate) words: String,
+    /// For the script, which counts on.
+    pub(crate) seconds: u64,
+    /// Puts it off, by `POST`; none where that is not possible.
+    pub(crate) extend_url: Option<LocalPath>,
+}
+
+/// A way to a service.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ServiceLink {
+    pub(crate) name: String,
+    pub(crate) url: LocalPath,
 }
 
 /// The options form before a start.
@@ -165,6 +189,14 @@ pub(crate) struct OAuthView {
     /// The page's own address, where the answer goes.
     pub(crate) action: LocalPath,
     pub(crate) scopes: Vec<ScopeRow>,
+}
+
+/// The way back to a service on another host.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct LeaveView {
+    /// An address of the configuration with a query of ours; not a [`LocalPath`], and the only link
+    /// that is none.
+    pub(crate) to: String,
 }
 
 /// One permission that is asked for.
@@ -345,6 +377,7 @@ views! {
     ErrorView => "error.html",
     OAuthView => "oauth.html",
     TokenView => "token.html",
+    LeaveView => "leave.html",
 }
 
 #[cfg(test)]

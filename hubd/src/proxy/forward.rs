@@ -110,15 +110,16 @@ impl Errand<'_> {
         let route = &self.target.route;
         let cause = std::error::Error::source(error).map(ToString::to_string);
         // A page of an open notebook asks again every few seconds: tell of it once a second.
+        let (prefix, endpoint) = (&route.prefix, &route.endpoint);
         if error.is_refusal() && self.target.may_report() {
-            info!(server = %route.server, endpoint = %route.endpoint, cause, "{error}");
-            // Never wait for the hub here: with that many events to read it is busy looking.
-            let _ = self.events.try_send(Event::Refused {
-                server: route.server.clone(),
-                endpoint: route.endpoint.clone(),
-            });
+            info!(prefix, %endpoint, cause, "{error}");
+            if let Some(server) = route.server.clone() {
+                let endpoint = endpoint.clone();
+                // Never wait for the hub here: with that many events to read it is busy looking.
+                let _ = self.events.try_send(Event::Refused { server, endpoint });
+            }
         } else {
-            debug!(server = %route.server, endpoint = %route.endpoint, cause, "{error}");
+            debug!(prefix, %endpoint, cause, "{error}");
         }
         self.no_answer(match error {
             SendError::Connect(_) => StatusCode::SERVICE_UNAVAILABLE,

@@ -43,8 +43,8 @@ pub(crate) struct Route {
     /// The percent-decoded path of the server, base URL included, with both outer slashes:
     /// `/user/a@b/`, `/jhub/user/alice/proj/`.
     pub(crate) prefix: String,
-    /// Whose activity it is.
-    pub(crate) server: ServerId,
+    /// Whose activity it is; none for a service of the hub, whose use is not counted.
+    pub(crate) server: Option<ServerId>,
     /// Where the server listens, as seen from here.
     pub(crate) endpoint: Endpoint,
 }
@@ -60,7 +60,16 @@ impl Route {
         }
         Self {
             prefix,
-            server,
+            server: Some(server),
+            endpoint,
+        }
+    }
+
+    /// The route of a service, which is below `prefix`.
+    pub(crate) fn of_service(prefix: String, endpoint: Endpoint) -> Self {
+        Self {
+            prefix,
+            server: None,
             endpoint,
         }
     }
@@ -178,7 +187,7 @@ impl Routes {
         let mut table = HashMap::with_capacity(snapshot.routes.len());
         for route in &snapshot.routes {
             let Some(key) = self.base.key_of(&route.prefix) else {
-                warn!(prefix = ?route.prefix, server = %route.server, "route can never be reached");
+                warn!(prefix = ?route.prefix, "route can never be reached");
                 continue;
             };
             let target = match old.get(key) {
@@ -193,7 +202,10 @@ impl Routes {
     fn target(&self, route: Route) -> Target {
         Target {
             pool: Arc::new(Pool::new(route.endpoint.clone(), self.tasks.clone())),
-            meter: self.meters.of(&route.server),
+            meter: match &route.server {
+                Some(server) => self.meters.of(server),
+                None => Arc::default(),
+            },
             route,
             reported: Mutex::default(),
         }
@@ -241,7 +253,11 @@ mod tests {
     }
 
     fn found(routes: &Routes, path: &str) -> Option<String> {
-        find(routes, path).map(|target| target.route.server.to_string())
+        find(routes, path)?
+            .route
+            .server
+            .as_ref()
+            .map(ToString::to_string)
     }
 
     #[test]
@@ -307,13 +323,28 @@ mod tests {
             ("/jhub/", "a@b", "", "/jhub/user/a@b/"),
             ("/jhub", "alice", "proj", "/jhub/user/alice/proj/"),
         ] {
-            let server = route(user, server, 1).server;
+            let server = route(user, server, 1).server.unwrap();
             let path = "/run/s".into();
             let route = Route::new(base, server, Endpoint::Unix { path });
             assert_eq!(route.prefix, expected);
             let json = serde_json::to_string(&route).unwrap();
             assert_eq!(serde_json::from_str::<Route>(&json).unwrap(), route);
         }
+    }
+
+    #[test]
+    fn a_service_has_a_route_and_no_activity() {
+        let (host, port) = ("127.0.0.1".to_owned(), 1);
+        let endpoint = Endpoint::Tcp { host, port };
+        let route = Route::of_service("/services/a@b/".into(), endpoint);
+        let (feed, _) = watch::channel(snapshot(1, &[route]));
+        let routes = routes(&feed);
+        for path in ["/services/a@b", "/services/a%40b/", "/services/a@b/c/d"] {
+            find(&routes, path).unwrap().meter.touch();
+        }
+        assert!(find(&routes, "/services/").is_none());
+        assert!(find(&routes, "/user/a@b/").is_none());
+        assert_eq!(routes.meters().take(), []);
     }
 
     #[test]

@@ -82,13 +82,13 @@ impl Tunnels {
                 let both = async { tokio::try_join!(browser, server) };
                 let Ok(Ok((browser, server))) = tokio::time::timeout(SWITCH_TIMEOUT, both).await
                 else {
-                    debug!(server = %target.route.server, "websocket was never switched");
+                    debug!(prefix = target.route.prefix, "websocket was never switched");
                     return;
                 };
                 target.meter.touch();
                 let (browser, server) = (TokioIo::new(browser), TokioIo::new(server));
                 if let Err(error) = tunnel::copy(browser, server, &target.meter).await {
-                    debug!(server = %target.route.server, %error, "websocket broke off");
+                    debug!(prefix = target.route.prefix, %error, "websocket broke off");
                 }
             };
             stop.run_until_cancelled(tunnel).await;

@@ -29,6 +29,8 @@ pub(crate) enum Target<'a> {
         /// The groups its owner is in.
         groups: &'a [String],
     },
+    /// One service.
+    Service(&'a str),
 }
 
 /// The answer.
@@ -118,6 +120,7 @@ impl Extent {
             Target::Server { id, groups } => {
                 only.servers.contains(id) || only.users.contains(&id.user) || in_group(groups)
             }
+            Target::Service(name) => only.services.contains(name),
         }
     }
 }
@@ -167,6 +170,23 @@ mod tests {
             rights.allows(ScopeName::AdminUsers, Target::Everything),
             Access::No
         );
+    }
+
+    #[test]
+    fn a_service_is_reached_by_its_own_filter() {
+        use Access::{Filtered, No, Yes};
+        for (held, expected) in [
+            ("access:services", Yes),
+            ("access:services!service=whoami", Yes),
+            ("access:services!service=who", Filtered),
+            ("access:services!user=whoami", Filtered),
+            ("access:servers", No),
+        ] {
+            let rights = set(&[held]);
+            let target = Target::Service("whoami");
+            let answer = rights.allows(ScopeName::AccessServices, target);
+            assert_eq!(answer, expected, "{held}");
+        }
     }
 
     #[test]

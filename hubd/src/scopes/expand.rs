@@ -17,7 +17,7 @@ pub(crate) enum Owner {
     Service(String),
 }
 
-/// Through whom a token was issued; fills in `!server`.
+/// Through whom a token was issued; fills in `!server` and `!service`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) enum Issuer {
     /// The hub itself: tokens from the page, the API and the configuration, and browser sessions.
@@ -25,6 +25,8 @@ pub(crate) enum Issuer {
     Hub,
     /// A server, as OAuth client or for its own token.
     Server(ServerId),
+    /// A service, as OAuth client.
+    Service(String),
 }
 
 /// What `self` gives a user over their own account.
@@ -90,9 +92,9 @@ fn resolve(filter: Option<&Filter>, owner: &Owner, issuer: &Issuer) -> Option<Ex
             Targets::server(server)
         }
         (Filter::User(user), ..) | (Filter::OwnUser, Owner::User(user), _) => Targets::user(user),
-        (Filter::Service(service), ..) | (Filter::OwnService, Owner::Service(service), _) => {
-            Targets::service(service)
-        }
+        (Filter::Service(service), ..)
+        | (Filter::OwnService, Owner::Service(service), _)
+        | (Filter::OwnService, _, Issuer::Service(service)) => Targets::service(service),
         (Filter::OwnUser | Filter::OwnServer | Filter::OwnService, ..) => return None,
     };
     Some(Extent::Only(targets))
@@ -176,6 +178,7 @@ mod tests {
         let alice = Owner::User(user("alice"));
         let culler = Owner::Service("culler".into());
         let from_server = Issuer::Server(server("alice/x"));
+        let from_service = Issuer::Service("whoami".into());
         for (written, owner, issuer, expected) in [
             ("proxy!user", &alice, &Issuer::Hub, "proxy!user=alice"),
             ("proxy!user", &culler, &Issuer::Hub, ""),
@@ -188,6 +191,13 @@ mod tests {
                 "proxy!service=culler",
             ),
             ("proxy!service", &alice, &Issuer::Hub, ""),
+            (
+                "proxy!service",
+                &alice,
+                &from_service,
+                "proxy!service=whoami",
+            ),
+            ("proxy!server", &alice, &from_service, ""),
             ("self", &culler, &Issuer::Hub, ""),
             ("inherit", &alice, &Issuer::Hub, ""),
         ] {

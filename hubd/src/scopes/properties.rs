@@ -146,8 +146,8 @@ proptest! {
         name in select(ScopeName::ALL), filter in filter(), owner in owner(), issuer in issuer(), world in world(),
     ) {
         prop_assume!(!name.is_metascope());
-        let narrow = expand(&[Scope::of(*name, filter.clone())], &owner, &issuer);
-        let wide = expand(&[Scope::all(*name)], &owner, &issuer);
+        let narrow = expand(&[Scope::of(name, filter.clone())], &owner, &issuer);
+        let wide = expand(&[Scope::all(name)], &owner, &issuer);
         assert_within(&narrow, &wide, &world);
         // `proxy` implies nothing, so it tells what the filter alone reaches.
         let plain = expand(&[Scope::of(ScopeName::Proxy, filter)], &owner, &issuer);

@@ -145,6 +145,16 @@ impl Scope {
         let all = Filter::User(server.user.clone());
         [this, all].map(|filter| Self::of(ScopeName::AccessServers, filter))
     }
+
+    /// The two scopes of which a visitor of a service needs one: over this one, or over all. The
+    /// first is what the token of a visitor holds.
+    pub(crate) fn access_to_service(service: &str) -> [Self; 2] {
+        let this = Filter::Service(service.to_owned());
+        [
+            Self::of(ScopeName::AccessServices, this),
+            Self::all(ScopeName::AccessServices),
+        ]
+    }
 }
 
 impl ScopeError {

@@ -67,6 +67,7 @@ fn always(owner: &Owner, issuer: &Issuer) -> Vec<Scope> {
     match issuer {
         Issuer::Hub => {}
         Issuer::Server(_) => scopes.push(Scope::of(ScopeName::AccessServers, Filter::OwnServer)),
+        Issuer::Service(_) => scopes.push(Scope::of(ScopeName::AccessServices, Filter::OwnService)),
     }
     scopes
 }

@@ -22,6 +22,7 @@ impl Servers {
             for event in batch.drain(..) {
                 match event {
                     Event::Activity { server, at } => {
+                        self.used(&server);
                         let latest = seen.entry(server).or_insert(at);
                         *latest = at.max(*latest);
                     }

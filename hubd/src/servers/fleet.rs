@@ -6,16 +6,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use jiff::Timestamp;
 use spawner_core::{
     BoxError, Deps, HttpProbe, HubUrls, Outcome, Phase, ProgressLog, ServerHandle, ServerId,
     Spawner, SpawnerFactory, supervise,
 };
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::books::Books;
 use super::limits::Limits;
 use super::reap::Search;
 use super::routes::Routes;
+use super::uses::Uses;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::tasks::Tasks;
@@ -56,6 +59,7 @@ pub(super) struct Inner {
     pub(super) limits: Limits,
     pub(super) named_servers_per_user: usize,
     pub(super) search: Search,
+    pub(super) uses: Uses,
     books: Arc<Books>,
     on_end: Vec<EndCallback>,
     handles: Mutex<HashMap<ServerId, ServerHandle>>,
@@ -103,6 +107,7 @@ impl Servers {
             limits: setup.limits,
             named_servers_per_user: setup.named_servers_per_user,
             search: Search::default(),
+            uses: Uses::default(),
             books: Arc::new(books),
             on_end: setup.on_end,
             handles: Mutex::default(),
@@ -183,7 +188,30 @@ impl Servers {
             .is_some_and(|handle| handle.phase().is_stopped())
         {
             handles.remove(server);
+            self.inner.uses.forget(server);
         }
+    }
+
+    /// Somebody uses the server now, or wants it to be kept.
+    pub(crate) fn used(&self, server: &ServerId) {
+        self.inner.uses.used(server);
+    }
+
+    /// The server says of itself when it was last used.
+    pub(crate) fn reported(&self, server: &ServerId, at: Timestamp) {
+        self.inner.uses.reported(server, at);
+    }
+
+    /// When it was last used, by a clock that cannot be set; nothing if that was before the hub began.
+    pub(crate) fn last_use(&self, server: &ServerId) -> Option<Instant> {
+        self.inner.uses.last(server)
+    }
+
+    /// The servers that are routed to.
+    pub(crate) fn ready(&self) -> Vec<ServerId> {
+        let mut active = self.with_owner();
+        active.retain(|server| self.look(server).place == Place::Ready);
+        active
     }
 
     fn place(&self, server: &ServerId, phase: &Phase) -> Place {

@@ -24,6 +24,7 @@ mod spawn;
 mod stop;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 pub(crate) use fleet::{EndCallback, Place, Servers, Setup};
 pub(crate) use form::NoForm;

@@ -12,22 +12,25 @@ use crate::proxy::{Route, Snapshot};
 #[derive(Debug)]
 pub(crate) struct Routes {
     base_url: String,
+    /// Those of services, which are there as long as the hub.
+    fixed: Vec<Route>,
     endpoints: Mutex<BTreeMap<ServerId, Endpoint>>,
     snapshots: watch::Sender<Arc<Snapshot>>,
 }
 
 impl Routes {
-    /// An empty table of a hub at `base_url`.
-    pub(crate) fn new(base_url: &str) -> Self {
-        let empty = Snapshot {
+    /// A table without servers, of a hub at `base_url` with these routes to services.
+    pub(crate) fn new(base_url: &str, services: Vec<Route>) -> Self {
+        let first = Snapshot {
             version: 0,
-            routes: Vec::new(),
+            routes: services.clone(),
         };
         let base_url = base_url.to_owned();
         Self {
             base_url,
+            fixed: services,
             endpoints: Mutex::default(),
-            snapshots: watch::Sender::new(Arc::new(empty)),
+            snapshots: watch::Sender::new(Arc::new(first)),
         }
     }
 
@@ -66,10 +69,10 @@ impl Routes {
         if !change(&mut endpoints) {
             return;
         }
-        let routes = endpoints
+        let servers = endpoints
             .iter()
-            .map(|(server, endpoint)| Route::new(&self.base_url, server.clone(), endpoint.clone()))
-            .collect();
+            .map(|(server, endpoint)| Route::new(&self.base_url, server.clone(), endpoint.clone()));
+        let routes = self.fixed.iter().cloned().chain(servers).collect();
         // Published under the lock, or an older table could overtake a newer one.
         self.snapshots.send_modify(|snapshot| {
             *snapshot = Arc::new(Snapshot {
@@ -88,7 +91,7 @@ mod tests {
 
     #[test]
     fn each_change_is_one_snapshot() {
-        let routes = Routes::new("/");
+        let routes = Routes::new("/", Vec::new());
         let snapshots = routes.subscribe();
         let alice = ServerId::default_of(UserName::new("alice").unwrap());
         let here = Endpoint::Tcp {

@@ -240,7 +240,7 @@ struct Bench {
 }
 
 fn bench(store: &Store, world: &Arc<World>, limits: Limits) -> Bench {
-    let (tasks, routes) = (Tasks::default(), Arc::new(Routes::new("/")));
+    let (tasks, routes) = (Tasks::default(), Arc::new(Routes::new("/", Vec::new())));
     let ends = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&ends);
     let servers = Servers::new(Setup {
@@ -313,6 +313,7 @@ pub(super) fn row(stage: Stage, launch: Option<&LaunchId>) -> Server {
         last_activity: None,
         user_options: None,
         last_failure: None,
+        stop_reason: None,
         damage: Vec::new(),
     }
 }

@@ -29,7 +29,8 @@ use super::tokens::{self, NewToken, Owner, TokenKind};
 statements! {
     EXISTS = "SELECT id FROM servers WHERE id = ?1";
     BEGIN_LAUNCH = "UPDATE servers SET stage = 'starting', launch_id = ?2, state = NULL, endpoint = NULL,
-            started = ?3, last_activity = ?3, user_options = ?4, last_failure = NULL
+            started = ?3, last_activity = ?3, user_options = ?4, last_failure = NULL,
+            stop_reason = NULL
         WHERE id = ?1 AND stage = 'stopped' RETURNING *";
     SAVE_STATE = "UPDATE servers SET state = ?3 WHERE id = ?1 AND launch_id = ?2 RETURNING *";
     MARK_RUNNING = "UPDATE servers SET stage = 'running', endpoint = ?3, state = ?4

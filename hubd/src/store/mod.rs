@@ -50,7 +50,7 @@ mod tests;
 pub(crate) use self::error::Trouble;
 pub(crate) use self::{
     activity::Active,
-    clients::{NewClient, OauthClient},
+    clients::{ClientOf, NewClient, OauthClient},
     digest::Digest,
     error::{OpenError, StoreError},
     handle::Store,

@@ -25,6 +25,7 @@ statements! {
     CREATE = "INSERT INTO servers (user, name, display_name, stage) VALUES (?1, ?2, '', 'stopped')
         ON CONFLICT (user, name) DO NOTHING";
     RENAME = "UPDATE servers SET display_name = ?2 WHERE id = ?1 RETURNING *";
+    SET_STOP_REASON = "UPDATE servers SET stop_reason = ?2 WHERE id = ?1 AND stage <> 'stopped' RETURNING *";
     NOT_STOPPED = "SELECT id FROM servers WHERE id = ?1 AND stage <> 'stopped'";
     OWNER = "SELECT users.name AS owner, servers.name AS server
         FROM servers JOIN users ON users.id = servers.user WHERE servers.id = ?1";
@@ -55,6 +56,8 @@ pub(crate) struct Server {
     pub(crate) user_options: Option<UserOptions>,
     /// Why the last run failed, in the words of whoever recorded it; cleared by the next start.
     pub(crate) last_failure: Option<Value>,
+    /// Why the hub itself ended the last run, or is about to end this one; cleared by the next start.
+    pub(crate) stop_reason: Option<String>,
     /// Columns that could not be read; their fields above are empty and say nothing. While `state`
     /// or `launch_id` is among them nobody knows what is running, so nothing may be started or
     /// removed on the strength of this row.
@@ -163,6 +166,23 @@ impl Servers<'_> {
             .await
     }
 
+    /// Records why the hub is about to end this run. A run that has ended by itself meanwhile is left
+    /// as it is.
+    pub(crate) async fn set_stop_reason(
+        self,
+        id: ServerRowId,
+        reason: String,
+    ) -> Result<(), StoreError> {
+        self.0
+            .write(move |rows| {
+                if let Some(row) = rows.one(SET_STOP_REASON, (id, reason), Server::from_row)? {
+                    changed(rows, row);
+                }
+                Ok(())
+            })
+            .await
+    }
+
     /// Removes the row of a stopped server.
     pub(crate) async fn remove(self, id: ServerRowId) -> Result<(), StoreError> {
         self.0
@@ -215,6 +235,7 @@ impl Server {
             last_activity: maybe_time(row, "last_activity")?,
             user_options: json(row, "user_options", &mut damage)?,
             last_failure: json(row, "last_failure", &mut damage)?,
+            stop_reason: row.get("stop_reason")?,
             damage,
         })
     }

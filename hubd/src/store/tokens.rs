@@ -24,6 +24,7 @@ statements! {
     REVOKE = "DELETE FROM tokens WHERE id = ?1 RETURNING id";
     REVOKE_SESSION = "DELETE FROM tokens WHERE user = ?1 AND session_id = ?2 RETURNING id";
     REVOKE_CLIENT_OF = "DELETE FROM tokens WHERE user = ?1 AND client_id = ?2 RETURNING id";
+    DELETE_OF_CLIENT = "DELETE FROM tokens WHERE client_id = ?1 RETURNING id";
     REVOKE_GRANTED = "DELETE FROM tokens WHERE user = ?1 AND kind = 'oauth' RETURNING id";
     PURGE = "DELETE FROM tokens WHERE expires_at <= ?1 RETURNING id";
     SHORTEN = "UPDATE tokens SET expires_at = created + ?1
@@ -310,6 +311,11 @@ pub(super) fn delete_of_server(
     server: ServerRowId,
 ) -> Result<usize, StoreError> {
     delete(rows, DELETE_OF_SERVER, [server])
+}
+
+/// Deletes what a client was issued, as part of a job.
+pub(super) fn delete_of_client(rows: &mut Rows<'_>, client: &str) -> Result<usize, StoreError> {
+    delete(rows, DELETE_OF_CLIENT, [client])
 }
 
 /// Deletes the tokens of a user and those that the clients of their servers were issued for

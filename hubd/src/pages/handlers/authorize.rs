@@ -1,4 +1,4 @@
-//! `/hub/api/oauth2/authorize`: a server wants to know who its visitor is.
+//! `/hub/api/oauth2/authorize`: a server or a service wants to know who its visitor is.
 //!
 //! A page, although it lies below the API: it asks by the login cookie alone, and what it shows is
 //! for a person.
@@ -7,13 +7,12 @@ use axum::body::Body;
 use axum::extract::Query;
 use axum::response::Response;
 use http::StatusCode;
-use spawner_core::ServerId;
 
-use super::super::views::{OAuthView, ScopeRow, label};
+use super::super::views::{LeaveView, OAuthView, ScopeRow, label};
 use super::form;
 use super::instead::{Instead, redirect, sentence};
 use super::visit::Visit;
-use crate::oauth::{AuthorizeQuery, Consent, Step};
+use crate::oauth::{Asker, AuthorizeQuery, Consent, Step};
 use crate::scopes::{Scope, ScopeName};
 
 /// Sends the visitor back at once, or asks whether they want that.
@@ -46,31 +45,44 @@ fn decide(visit: &Visit, consent: Consent) -> Result<Step, Instead> {
 fn answer(visit: &Visit, step: Step) -> Result<Response, Instead> {
     match step {
         Step::Invalid(why) => Err(Instead::error(StatusCode::BAD_REQUEST, why)),
-        Step::Forbidden => Err(Instead::error(
-            StatusCode::FORBIDDEN,
-            "You may not enter this server. Ask its owner or the people who run this hub.",
-        )),
-        Step::Ask { server, scopes } => ask(visit, &server, scopes),
+        Step::Forbidden(asker) => {
+            let message = match asker {
+                Asker::Server(_) => {
+                    "You may not enter this server. Ask its owner or the people who run this hub."
+                }
+                Asker::Service(_) => {
+                    "You may not use this service. Ask the people who run this hub."
+                }
+            };
+            Err(Instead::error(StatusCode::FORBIDDEN, message))
+        }
+        Step::Ask { asker, scopes } => ask(visit, &asker, scopes),
         Step::Back(to) => {
             let to = visit
                 .local(&to)
                 .ok_or_else(|| Instead::status(StatusCode::BAD_REQUEST))?;
             Ok(visit.with_cookies(redirect(StatusCode::FOUND, &to), None))
         }
+        // A form of our pages leads nowhere else, and its redirects are a part of that for browsers.
+        // So the way to another host begins at a page.
+        Step::Away(to) => visit.page(StatusCode::OK, &LeaveView { to }),
     }
 }
 
-fn ask(visit: &Visit, server: &ServerId, scopes: Vec<String>) -> Result<Response, Instead> {
+fn ask(visit: &Visit, asker: &Asker, scopes: Vec<String>) -> Result<Response, Instead> {
     let action = visit
         .here()
         .ok_or_else(|| Instead::status(StatusCode::BAD_REQUEST))?;
     let rows = scopes.into_iter().map(|scope| ScopeRow {
-        description: describe(&scope, server),
+        description: describe(&scope, asker),
         scope,
         required: true,
     });
     let view = OAuthView {
-        client: label(server, false),
+        client: match asker {
+            Asker::Server(server) => label(server, false),
+            Asker::Service(name) => format!("The service {name}"),
+        },
         action,
         scopes: rows.collect(),
     };
@@ -78,14 +90,15 @@ fn ask(visit: &Visit, server: &ServerId, scopes: Vec<String>) -> Result<Response
 }
 
 /// What a scope means, to the visitor in whose name it is given.
-fn describe(scope: &str, server: &ServerId) -> String {
+fn describe(scope: &str, asker: &Asker) -> String {
     let Ok(parsed) = scope.parse::<Scope>() else {
         return "Something that this hub does not know".to_owned();
     };
     match parsed.name {
-        ScopeName::AccessServers if parsed == Scope::access_to(server)[0] => {
-            "Open this server".to_owned()
-        }
+        _ if parsed == asker.access() => match asker {
+            Asker::Server(_) => "Open this server".to_owned(),
+            Asker::Service(_) => "Use this service".to_owned(),
+        },
         ScopeName::ReadUsersName if parsed.filter.is_some() => "Read your name".to_owned(),
         ScopeName::ReadUsersGroups if parsed.filter.is_some() => {
             "Read which groups you are in".to_owned()

@@ -5,11 +5,12 @@ use http::StatusCode;
 use spawner_core::ServerId;
 
 use super::super::failure::Failure;
-use super::super::views::{HomeView, ServerState};
+use super::super::views::{CountdownView, HomeView, ServerState, ServiceLink};
 use super::instead::Instead;
 use super::options::has_form;
 use super::over::last_outcome;
-use super::visit::Visit;
+use super::visit::{Member, Visit};
+use crate::scopes::{ScopeName, Target};
 use crate::servers::Place;
 
 /// Shows what is known; nobody is asked.
@@ -29,12 +30,46 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Instead> {
         _ => None,
     };
     let has_form = stopped && has_form(app, &server).await;
+    let row = app.store.servers().find(&server).filter(|_| stopped);
+    let running = state == ServerState::Running;
     let view = HomeView {
         server: visit.card(&server, has_form, None),
         state,
         failure,
+        stop_reason: row.and_then(|row| row.stop_reason.clone()),
+        countdown: running.then(|| countdown(&visit, &server)).flatten(),
+        services: services(&visit, member),
     };
     visit.page(StatusCode::OK, &view)
+}
+
+/// When the server is about to be ended by the hub.
+fn countdown(visit: &Visit, server: &ServerId) -> Option<CountdownView> {
+    let countdown = visit.app().culler.countdown(server)?;
+    let extend_url = visit.links().extend(server);
+    Some(CountdownView {
+        words: countdown.words,
+        seconds: countdown.left.as_secs(),
+        extend_url: countdown.can_extend.then_some(extend_url),
+    })
+}
+
+/// The services that are shown and that the visitor may use.
+fn services(visit: &Visit, member: Member<'_>) -> Vec<ServiceLink> {
+    let may_use = |name: &str| {
+        let rights = &member.caller.rights;
+        let target = Target::Service(name);
+        rights.allows(ScopeName::AccessServices, target).is_yes()
+    };
+    let services = visit.app().services.models().into_iter();
+    let shown = services
+        .filter(|service| service.display && !service.prefix.is_empty() && may_use(&service.name));
+    shown
+        .map(|service| ServiceLink {
+            url: visit.links().service(&service.name),
+            name: service.name,
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@
 mod accept;
 mod aim;
 mod authorize;
+mod extend;
 mod form;
 mod front;
 mod home;
@@ -71,6 +72,8 @@ pub(crate) fn router(state: PagesState) -> Router {
         .route("/spawn-pending/{user}/{server}", get(pending::show))
         .route("/stop/{user}", post(stop::submit))
         .route("/stop/{user}/{server}", post(stop::submit))
+        .route("/extend/{user}", post(extend::submit))
+        .route("/extend/{user}/{server}", post(extend::submit))
         .route(
             "/user/{*rest}",
             get(user::show)

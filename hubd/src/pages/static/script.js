@@ -54,6 +54,22 @@
     button.textContent = done ? "Copied" : "Press Ctrl+C";
   }
 
+  const left = document.querySelector("[data-left]");
+  if (left) countDown(left, Date.now() + Number(left.dataset.left) * 1000);
+
+  // Counts down to the end of a server that nobody uses; when it comes, the page shows what happened.
+  function countDown(place, end) {
+    const show = () => {
+      const seconds = Math.max(0, Math.round((end - Date.now()) / 1000));
+      const rest = String(seconds % 60).padStart(2, "0");
+      place.textContent = `${Math.floor(seconds / 60)}:${rest}`;
+    };
+    show();
+    setInterval(show, 1000);
+    const watched = place.closest("[data-watch]");
+    if (watched) setInterval(() => reloadIfChanged(watched.dataset.watch), 10000);
+  }
+
   // Fills a form that was refused as it was sent: a field that comes up several times has its
   // values in their order, and a box that is not among them was not ticked.
   function putBack(form, fields) {

@@ -41,6 +41,7 @@ use crate::metrics::Metrics;
 use crate::oauth::Provider;
 use crate::proxy::{ClientInfo, Scheme};
 use crate::servers::{Limits, Place, Routes, Servers, Setup};
+use crate::services::{Culler, Services};
 use crate::store::{Digest, NewToken, Owner, Store, TokenKind};
 use crate::tasks::Tasks;
 
@@ -222,7 +223,7 @@ fn app(config: &Config, base_url: &str, factory: Arc<dyn SpawnerFactory>) -> App
         factory,
         tasks: Tasks::default(),
         metrics: metrics.clone(),
-        routes: Arc::new(Routes::new(base_url)),
+        routes: Arc::new(Routes::new(base_url, Vec::new())),
         urls: HubUrls {
             base_url: base_url.to_owned(),
             api_url: format!("http://127.0.0.1:1{base_url}hub/api"),
@@ -234,7 +235,16 @@ fn app(config: &Config, base_url: &str, factory: Arc<dyn SpawnerFactory>) -> App
         named_servers_per_user: 2,
         on_end: Vec::new(),
     });
+    let services = Services::new(config.services.clone(), base_url, Arc::clone(&directory));
+    let culler = Culler::new(
+        config.culler.clone(),
+        Arc::clone(&directory),
+        store.clone(),
+        servers.clone(),
+    );
     Arc::new(App {
+        services,
+        culler,
         callers: Callers::new(store.clone(), Arc::clone(&directory), sightings().0),
         gate: Gate::new(
             store.clone(),
