@@ -1,5 +1,7 @@
 //! What the edges work with: one of everything that lives as long as the hub.
 
+mod shutdown;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +23,8 @@ use crate::proxy::{ClientInfo, Scheme};
 use crate::servers::Servers;
 use crate::services::{Culler, Services};
 use crate::store::Store;
+
+pub(crate) use self::shutdown::{Shutdown, ShutdownWish};
 
 /// The version that the hub reports: JupyterHub's, whose contract it keeps, and its own. Clients
 /// parse it by PEP 440.
@@ -46,6 +50,15 @@ pub(crate) struct App {
     /// How long a request waits for a start, and for a stop, before it says "pending".
     pub(crate) slow_spawn_timeout: Duration,
     pub(crate) slow_stop_timeout: Duration,
+    pub(crate) about: About,
+    pub(crate) shutdown: Shutdown,
+}
+
+/// Which of its parts the hub was put together from, as the configuration names them.
+#[derive(Debug)]
+pub(crate) struct About {
+    pub(crate) spawner: String,
+    pub(crate) authenticator: String,
 }
 
 /// The app as the state of a handler.

@@ -237,7 +237,8 @@ impl TestHub {
         kill(Pid::from_raw(pid), signal).expect("a signal to our own child");
     }
 
-    async fn ended(&mut self) -> ExitStatus {
+    /// Waits until the hub has ended, for a reason that the test has seen to.
+    pub async fn ended(&mut self) -> ExitStatus {
         let child = self.process.as_mut().expect("a hub that runs");
         let status = until("the hub to end", async || {
             child

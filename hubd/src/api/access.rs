@@ -9,6 +9,8 @@ use spawner_core::{ServerId, ServerName, UserName};
 
 use super::error::{ApiError, sentence};
 use crate::app::App;
+use crate::auth::directory::Service;
+use crate::auth::groups::Group;
 use crate::scopes::{Access, ScopeName, ScopeSet, Target};
 use crate::store::{Server, User};
 
@@ -103,6 +105,29 @@ pub(super) fn server(
     let user = user.ok_or_else(ApiError::not_found)?;
     let row = app.store.servers().find(&id);
     Ok(Reached { user, id, row })
+}
+
+/// The group called `raw`.
+pub(super) fn group(
+    app: &App,
+    rights: &ScopeSet,
+    scopes: &[ScopeName],
+    raw: &str,
+) -> Result<Group, ApiError> {
+    require(rights, scopes, Target::Group(raw))?;
+    let group = app.directory.groups().find(raw);
+    group.ok_or_else(ApiError::not_found)
+}
+
+/// The service called `raw`.
+pub(super) fn service<'a>(
+    app: &'a App,
+    rights: &ScopeSet,
+    scopes: &[ScopeName],
+    raw: &str,
+) -> Result<&'a Service, ApiError> {
+    require(rights, scopes, Target::Service(raw))?;
+    app.directory.service(raw).ok_or_else(ApiError::not_found)
 }
 
 /// The answer to somebody who holds none of `scopes`.

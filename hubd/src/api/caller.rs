@@ -4,6 +4,7 @@ use axum::extract::FromRequestParts;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
+use spawner_core::UserName;
 
 use super::error::{ApiError, sentence};
 use crate::app::{App, AppState, NotAdmitted};
@@ -42,6 +43,19 @@ impl ApiCaller {
     pub(super) fn may_give_admin(&self, app: &App, wanted: bool) -> Result<(), ApiError> {
         if wanted && !self.is_admin(app) {
             return Err(ApiError::forbidden("Only an admin can make an admin."));
+        }
+        Ok(())
+    }
+
+    /// Refuses to make an account that holds more by its name than everybody does, for somebody who
+    /// is no admin: whoever the configuration means would not be who gets it.
+    pub(super) fn may_make(&self, app: &App, name: &UserName) -> Result<(), ApiError> {
+        let there = || app.store.users().by_name(name).is_some();
+        if app.directory.gives_rights_to(name) && !self.is_admin(app) && !there() {
+            let message = format!(
+                "The configuration gives more to the name {name}, so only an admin can make that account."
+            );
+            return Err(ApiError::forbidden(message));
         }
         Ok(())
     }

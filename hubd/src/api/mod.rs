@@ -28,17 +28,28 @@ mod strict_json;
 mod time;
 
 mod activity;
+mod group;
+mod group_model;
+mod groups;
+mod info;
 mod me;
 mod oauth_token;
 mod progress;
+mod proxy_routes;
 mod root;
 mod server;
+mod server_change;
 mod server_model;
+mod service_model;
+mod services;
+mod shares;
+mod shutdown;
 mod start_body;
 mod token_model;
 mod token_wish;
 mod tokens;
 mod user;
+mod user_change;
 mod user_model;
 mod users;
 

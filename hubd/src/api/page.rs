@@ -34,7 +34,7 @@ pub(super) struct Page {
 
 #[derive(Serialize)]
 struct Items<T> {
-    items: Vec<T>,
+    items: T,
     #[serde(rename = "_pagination")]
     pagination: Pagination,
 }
@@ -60,8 +60,8 @@ impl Page {
         &self.query
     }
 
-    /// The answer with this page of a list of `total` entries.
-    pub(super) fn reply<T: Serialize>(self, items: Vec<T>, total: usize) -> Response {
+    /// The answer with this page, a list or an object, of `total` entries.
+    pub(super) fn reply(self, items: impl Serialize, total: usize) -> Response {
         let Some(url) = self.next else {
             return Json(items).into_response();
         };

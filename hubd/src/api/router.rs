@@ -1,11 +1,14 @@
 //! The paths of the API.
 
 use axum::Router;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, any, get, post, put};
 use http::StatusCode;
 
 use super::error::ApiError;
-use super::{activity, me, oauth_token, progress, root, server, tokens, user, users};
+use super::{
+    activity, group, groups, info, me, oauth_token, progress, proxy_routes, root, server,
+    server_change, services, shares, shutdown, tokens, user, user_change, users,
+};
 use crate::app::AppState;
 
 /// The API, to be nested at `{base}hub/api`, where it answers everything below, unknown paths
@@ -14,16 +17,31 @@ use crate::app::AppState;
 /// Two paths are left to whoever nests it: `{base}hub/api/`, which nesting does not reach and which
 /// is [`api_root`] as well, and `oauth2/authorize`, which is a page.
 pub(crate) fn router() -> Router<AppState> {
-    let one_server = || get(server::get).post(server::start).delete(server::stop);
+    let one_server = || {
+        get(server::get)
+            .post(server::start)
+            .delete(server::stop)
+            .put(server_change::make)
+            .patch(server_change::change)
+    };
+    let proxy = get(proxy_routes::get)
+        .post(proxy_routes::resync)
+        .patch(proxy_routes::replace);
     Router::new()
         .route("/", api_root())
         .route("/health", get(root::health))
+        .route("/info", get(info::get))
+        .route("/proxy", proxy)
+        .route("/shutdown", post(shutdown::post))
         .route("/metrics", get(root::metrics))
         .route("/user", get(me::get))
         .route("/users", get(users::list).post(users::create))
         .route(
             "/users/{user}",
-            get(user::get).post(user::create).delete(user::delete),
+            get(user::get)
+                .post(user::create)
+                .patch(user_change::patch)
+                .delete(user::delete),
         )
         .route("/users/{user}/activity", post(activity::post))
         .route("/users/{user}/server", one_server())
@@ -41,6 +59,29 @@ pub(crate) fn router() -> Router<AppState> {
             "/users/{user}/tokens/{token}",
             get(tokens::get).delete(tokens::revoke),
         )
+        .route("/groups", get(groups::list).post(groups::create))
+        .route(
+            "/groups/{group}",
+            get(group::get).post(group::create).delete(group::delete),
+        )
+        .route(
+            "/groups/{group}/users",
+            post(group::add).delete(group::take_out),
+        )
+        .route("/groups/{group}/properties", put(group::set_properties))
+        .route("/services", get(services::list))
+        .route(
+            "/services/{service}",
+            get(services::get)
+                .post(services::create)
+                .delete(services::delete),
+        )
+        .route("/shares/{*rest}", any(shares::none))
+        .route("/share-codes/{*rest}", any(shares::none))
+        .route("/users/{user}/shared", any(shares::none))
+        .route("/users/{user}/shared/{*rest}", any(shares::none))
+        .route("/groups/{group}/shared", any(shares::none))
+        .route("/groups/{group}/shared/{*rest}", any(shares::none))
         .route("/oauth2/token", post(oauth_token::post))
         .method_not_allowed_fallback(wrong_method)
         .fallback(elsewhere)
@@ -80,7 +121,15 @@ mod tests {
             ("DELETE", "", 405, Some("GET,HEAD")),
             ("DELETE", "/", 405, Some("GET,HEAD")),
             ("PUT", "/users", 405, Some("GET,HEAD,POST")),
-            ("PATCH", "/users/alice", 405, Some("GET,HEAD,POST,DELETE")),
+            (
+                "PUT",
+                "/users/alice",
+                405,
+                Some("GET,HEAD,POST,PATCH,DELETE"),
+            ),
+            ("DELETE", "/groups", 405, Some("GET,HEAD,POST")),
+            ("GET", "/groups/x/properties", 405, Some("PUT")),
+            ("GET", "/shutdown", 405, Some("POST")),
             ("GET", "/users/alice/activity", 405, Some("POST")),
             ("BREW", "/user", 405, Some("GET,HEAD")),
         ] {
@@ -124,6 +173,14 @@ mod tests {
             "/users/NAME/tokens",
             "/users/alice/tokens/NAME",
             "/oauth2/token?grant_type=NAME",
+            "/groups/NAME",
+            "/groups/NAME/users",
+            "/groups/NAME/properties",
+            "/services/NAME",
+            "/shares/NAME",
+            "/proxy?limit=NAME",
+            "/shutdown",
+            "/info",
         ];
         let bodies: [&[u8]; 7] = [
             b"",
@@ -137,7 +194,7 @@ mod tests {
         for route in routes {
             for name in names {
                 let path = route.replace("NAME", name);
-                for method in ["GET", "POST", "DELETE", "PUT"] {
+                for method in ["GET", "POST", "DELETE", "PUT", "PATCH"] {
                     for body in bodies {
                         let request = hub.request(method, &path).admin().body(body);
                         // A stream that is open is no answer yet.

@@ -42,14 +42,8 @@ impl StartBody {
         };
         let display_name = match object.remove("display_name") {
             None | Some(Value::Null) => None,
-            Some(Value::String(name)) if is_display_name(&name) => Some(name),
-            Some(_) => {
-                let message = format!(
-                    "display_name must be a text of at most {DISPLAY_NAME_MAX} printable \
-                     characters, without spaces at its ends or two in a row."
-                );
-                return Err(ApiError::bad_request(message));
-            }
+            Some(Value::String(name)) => Some(display_name(name)?),
+            Some(_) => return Err(no_display_name()),
         };
         Ok(Self {
             options: given,
@@ -58,7 +52,17 @@ impl StartBody {
     }
 }
 
-fn options(object: Map<String, Value>) -> Result<UserOptions, ApiError> {
+/// What a server can be called.
+pub(super) fn display_name(name: String) -> Result<String, ApiError> {
+    if is_display_name(&name) {
+        Ok(name)
+    } else {
+        Err(no_display_name())
+    }
+}
+
+/// Options that are not too long to be kept.
+pub(super) fn options(object: Map<String, Value>) -> Result<UserOptions, ApiError> {
     let options = UserOptions(object);
     let written = serde_json::to_vec(&options).map_err(|error| ApiError::internal(&error))?;
     if written.len() > OPTIONS_MAX {
@@ -66,6 +70,13 @@ fn options(object: Map<String, Value>) -> Result<UserOptions, ApiError> {
         return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, message));
     }
     Ok(options)
+}
+
+fn no_display_name() -> ApiError {
+    ApiError::bad_request(format!(
+        "display_name must be a text of at most {DISPLAY_NAME_MAX} printable characters, without \
+         spaces at its ends or two in a row."
+    ))
 }
 
 fn is_display_name(name: &str) -> bool {

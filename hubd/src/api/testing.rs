@@ -15,7 +15,7 @@ use spawner_core::{HubUrls, LaunchId, Secret, ServerId, ServerName, UserName, Us
 
 pub(super) use self::ask::{Ask, Reply, Streamed};
 pub(super) use self::world::{Script, World};
-use crate::app::App;
+use crate::app::{About, App, Shutdown};
 use crate::auth::caller::Callers;
 use crate::auth::cookies::HubCookies;
 use crate::auth::directory::Directory;
@@ -80,7 +80,7 @@ impl Hub {
 
     async fn with_patience(patience: Duration) -> Self {
         let store = Store::open_in_memory().unwrap();
-        let directory = Arc::new(Directory::new(&config()).unwrap());
+        let directory = Arc::new(Directory::new(&config(), store.clone()).unwrap());
         let (world, tasks) = (Arc::new(World::new()), Tasks::default());
         let metrics = Metrics::new(store.counters());
         let token_scopes = directory.roles().server_token_scopes();
@@ -128,6 +128,11 @@ impl Hub {
             base_url: "/".to_owned(),
             slow_spawn_timeout: patience,
             slow_stop_timeout: patience,
+            about: About {
+                spawner: "scripted".to_owned(),
+                authenticator: "dummy".to_owned(),
+            },
+            shutdown: Shutdown::default(),
             store,
             directory,
             servers,
@@ -341,6 +346,13 @@ fn config() -> Config {
             "tester",
         ),
     ];
+    config.roles.push(RoleTable {
+        name: "grading".to_owned(),
+        scopes: vec!["list:users".to_owned()],
+        users: Vec::new(),
+        groups: vec!["graders".to_owned()],
+        services: Vec::new(),
+    });
     config.groups = vec![GroupTable {
         name: "staff".to_owned(),
         users: vec!["alice".parse().unwrap()],

@@ -68,6 +68,7 @@ pub(super) async fn create(
     let body: Option<NewUser> = body::optional(request).await?;
     let admin = body.unwrap_or_default().admin;
     caller.may_give_admin(&app, admin)?;
+    caller.may_make(&app, &name)?;
     let created = app
         .store
         .users()

@@ -125,7 +125,7 @@ impl Serialize for UserModel<'_> {
             model.serialize_entry("servers", &ByName(servers))?;
         }
         if self.fields.auth_state {
-            model.serialize_entry("auth_state", &())?;
+            model.serialize_entry("auth_state", &user.auth_state)?;
         }
         if self.fields.user_info {
             model.serialize_entry("user_info", &())?;

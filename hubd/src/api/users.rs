@@ -55,8 +55,9 @@ pub(super) async fn list(
     let within: Option<HashSet<UserName>> = match caller.rights().visible_users() {
         VisibleUsers::All => None,
         VisibleUsers::Only { users, groups } => {
-            let members = groups.iter().flat_map(|group| app.directory.members(group));
-            Some(users.iter().chain(members).cloned().collect())
+            let known = app.directory.groups();
+            let members = groups.iter().flat_map(|group| known.members(group));
+            Some(users.iter().cloned().chain(members).collect())
         }
         VisibleUsers::Nobody => return Err(missing(&[ScopeName::ListUsers])),
     };
@@ -75,7 +76,8 @@ pub(super) async fn list(
     let found = app.store.users().list(&wanted);
     let models = found.users.iter();
     let models = models.map(|user| UserModel::new(&app, caller.rights(), user, include));
-    Ok(page.reply(models.collect(), found.total))
+    let models: Vec<_> = models.collect();
+    Ok(page.reply(models, found.total))
 }
 
 /// Makes users; those who exist already stay as they are.
@@ -105,6 +107,9 @@ pub(super) async fn create(
     });
     let names = names.collect::<Result<Vec<_>, _>>()?;
     caller.may_give_admin(&app, admin)?;
+    for name in &names {
+        caller.may_make(&app, name)?;
+    }
     let created = app
         .store
         .users()

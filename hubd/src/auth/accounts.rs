@@ -201,8 +201,9 @@ mod tests {
 
     fn accounts() -> Accounts {
         let config = Config::parse(CONFIG, "hubd.toml").unwrap();
-        let directory = Arc::new(Directory::new(&config).unwrap());
-        Accounts::new(Store::open_in_memory().unwrap(), directory)
+        let store = Store::open_in_memory().unwrap();
+        let directory = Arc::new(Directory::new(&config, store.clone()).unwrap());
+        Accounts::new(store, directory)
     }
 
     fn name(name: &str) -> UserName {

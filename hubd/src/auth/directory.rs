@@ -1,4 +1,5 @@
-//! Who is who by configuration: roles, groups, services, and who may come in at all.
+//! Who is who: roles, services and who may come in at all by the configuration, groups by that and
+//! by the books.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{PoisonError, RwLock};
@@ -6,17 +7,18 @@ use std::sync::{PoisonError, RwLock};
 use jiff::SignedDuration;
 use spawner_core::UserName;
 
+use super::groups::Groups;
 use crate::config::Config;
 use crate::scopes::{
     Issuer, Owner, Role, RoleError, Roles, Scope, ScopeError, ScopeSet, UserFacts,
 };
-use crate::store::{Digest, User};
+use crate::store::{Digest, Store, User};
 
-/// What the configuration says about people and programs.
+/// What is known about people and programs, beside their rows.
 #[derive(Debug)]
 pub(crate) struct Directory {
     roles: Roles,
-    groups: BTreeMap<String, BTreeSet<UserName>>,
+    groups: Groups,
     services: BTreeMap<String, Service>,
     /// Those of services that the hub starts can be new at each start.
     service_tokens: RwLock<HashMap<Digest, String>>,
@@ -46,38 +48,15 @@ pub(crate) enum DirectoryError {
 }
 
 impl Directory {
-    /// Reads the tables `auth`, `role`, `group` and `service`.
-    pub(crate) fn new(config: &Config) -> Result<Self, DirectoryError> {
-        let mut roles = Vec::new();
-        for table in &config.roles {
-            let name = table.name.clone();
-            let scopes =
-                Scope::parse_all(table.scopes.iter().map(String::as_str)).map_err(|error| {
-                    DirectoryError::Scope {
-                        role: name.clone(),
-                        error,
-                    }
-                })?;
-            roles.push(Role {
-                name,
-                // A table without scopes adds holders to a role that exists.
-                scopes: (!scopes.is_empty()).then_some(scopes),
-                users: table.users.iter().cloned().collect(),
-                groups: table.groups.iter().cloned().collect(),
-                services: table.services.iter().cloned().collect(),
-            });
-        }
+    /// Reads the tables `auth`, `role`, `group` and `service`; `store` has the groups of the API.
+    pub(crate) fn new(config: &Config, store: Store) -> Result<Self, DirectoryError> {
         let tokens = config.services.iter().filter_map(|service| {
             let token = service.api_token.as_ref()?;
             Some((Digest::of(token.expose()), service.name.clone()))
         });
         Ok(Self {
-            roles: Roles::new(roles)?,
-            groups: config
-                .groups
-                .iter()
-                .map(|group| (group.name.clone(), group.users.iter().cloned().collect()))
-                .collect(),
+            roles: roles(config)?,
+            groups: Groups::new(&config.groups, store),
             service_tokens: RwLock::new(tokens.collect()),
             services: config
                 .services
@@ -102,6 +81,11 @@ impl Directory {
         })
     }
 
+    /// Whether the tables can be meant, as [`Directory::new`] finds out, without any books.
+    pub(crate) fn check(config: &Config) -> Result<(), DirectoryError> {
+        roles(config).map(drop)
+    }
+
     /// Whether somebody who proved to be `user` may come in. Who is blocked may not, whatever else
     /// the configuration says.
     pub(crate) fn may_enter(&self, user: &UserName) -> bool {
@@ -124,25 +108,43 @@ impl Directory {
         self.allowed.union(&self.admins)
     }
 
-    /// The groups that `user` is in.
-    pub(crate) fn groups_of(&self, user: &UserName) -> Vec<String> {
-        let groups = self
-            .groups
-            .iter()
-            .filter(|(_, members)| members.contains(user));
-        groups.map(|(name, _)| name.clone()).collect()
+    /// Where the configuration names `user`, if it does. Such a name is for whoever the
+    /// authenticator knows by it, so it is not given to or taken from an account by renaming.
+    pub(crate) fn key_naming(&self, user: &UserName) -> Option<&'static str> {
+        let lists = [
+            ("auth.admin_users", self.admins.contains(user)),
+            ("auth.allowed_users", self.allowed.contains(user)),
+            ("auth.blocked_users", self.blocked.contains(user)),
+            ("role.users", self.roles.names_user(user)),
+            ("group.users", self.groups.names_user(user)),
+        ];
+        let naming = lists.into_iter().find(|(_, names)| *names);
+        naming.map(|(key, _)| key)
     }
 
-    /// Who is in `group`, whether or not they are in the books.
-    pub(crate) fn members(&self, group: &str) -> impl Iterator<Item = &UserName> {
-        self.groups.get(group).into_iter().flatten()
+    /// Whether whoever has an account of that name holds more by it than everybody does.
+    pub(crate) fn gives_rights_to(&self, user: &UserName) -> bool {
+        self.admins.contains(user) || self.roles.names_user(user) || self.groups.names_user(user)
+    }
+
+    /// Whether the configuration makes `user` an admin.
+    pub(crate) fn is_named_admin(&self, user: &UserName) -> bool {
+        self.admins.contains(user)
+    }
+
+    /// All groups.
+    pub(crate) fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
+    /// The names of the groups that `user` is in.
+    pub(crate) fn groups_of(&self, user: &UserName) -> Vec<String> {
+        self.groups.of(user)
     }
 
     /// Whether `user` is in `group`.
     pub(crate) fn is_member(&self, user: &UserName, group: &str) -> bool {
-        self.groups
-            .get(group)
-            .is_some_and(|members| members.contains(user))
+        self.groups.is_member(user, group)
     }
 
     /// The service with this token.
@@ -173,6 +175,13 @@ impl Directory {
     /// What is known of a service.
     pub(crate) fn service(&self, name: &str) -> Option<&Service> {
         self.services.get(name)
+    }
+
+    /// Every service, by name.
+    pub(crate) fn services(&self) -> impl Iterator<Item = (&str, &Service)> {
+        self.services
+            .iter()
+            .map(|(name, service)| (name.as_str(), service))
     }
 
     /// The roles.
@@ -213,11 +222,34 @@ impl Directory {
     }
 
     fn with_facts<T>(&self, user: &User, look: impl FnOnce(&UserFacts<'_>) -> T) -> T {
-        let groups = self.groups_of(&user.name);
+        let groups = self.groups.of_user(user);
         look(&UserFacts {
             name: &user.name,
             admin: self.is_admin(user),
             groups: &groups,
         })
     }
+}
+
+fn roles(config: &Config) -> Result<Roles, DirectoryError> {
+    let mut roles = Vec::new();
+    for table in &config.roles {
+        let name = table.name.clone();
+        let scopes =
+            Scope::parse_all(table.scopes.iter().map(String::as_str)).map_err(|error| {
+                DirectoryError::Scope {
+                    role: name.clone(),
+                    error,
+                }
+            })?;
+        roles.push(Role {
+            name,
+            // A table without scopes adds holders to a role that exists.
+            scopes: (!scopes.is_empty()).then_some(scopes),
+            users: table.users.iter().cloned().collect(),
+            groups: table.groups.iter().cloned().collect(),
+            services: table.services.iter().cloned().collect(),
+        });
+    }
+    Ok(Roles::new(roles)?)
 }

@@ -218,8 +218,8 @@ mod tests {
     async fn a_password_that_changes_while_it_is_checked_lets_nobody_in() {
         let config = "[auth]\nkind = 'password'\nallowed_users = ['ann']\n";
         let config = Config::parse(config, "hubd.toml").unwrap();
-        let directory = Arc::new(Directory::new(&config).unwrap());
         let store = Store::open_in_memory().unwrap();
+        let directory = Arc::new(Directory::new(&config, store.clone()).unwrap());
         let accounts = Accounts::new(store.clone(), Arc::clone(&directory));
         let metrics = Metrics::new(store.counters());
         let gate = Gate::new(store, directory, AuthKind::Password, None, metrics);

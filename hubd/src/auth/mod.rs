@@ -17,6 +17,7 @@ pub(crate) mod accounts;
 pub(crate) mod caller;
 pub(crate) mod cookies;
 pub(crate) mod directory;
+pub(crate) mod groups;
 pub(crate) mod local_path;
 pub(crate) mod login;
 pub(crate) mod login_link;

@@ -356,8 +356,9 @@ mod tests {
 
     async fn desk(max: &str) -> (TokenDesk, Identity) {
         let config = CONFIG.replace("true\n", &format!("true\n{max}\n"));
-        let directory = Directory::new(&Config::parse(&config, "hubd.toml").unwrap()).unwrap();
         let store = Store::open_in_memory().unwrap();
+        let config = Config::parse(&config, "hubd.toml").unwrap();
+        let directory = Directory::new(&config, store.clone()).unwrap();
         let ann = vec!["ann".parse().unwrap()];
         let made = store.users().create(ann, false, Timestamp::now()).await;
         let ann = Identity::User(Arc::clone(&made.unwrap()[0]));

@@ -43,7 +43,8 @@ impl Books {
             }
             match Store::open(state_dir) {
                 Ok(store) => {
-                    let directory = Directory::new(config).map_err(|e| error_chain(&e))?;
+                    let directory =
+                        Directory::new(config, store.clone()).map_err(|e| error_chain(&e))?;
                     let directory = Arc::new(directory);
                     return Ok(Self::Open {
                         accounts: Accounts::new(store.clone(), Arc::clone(&directory)),

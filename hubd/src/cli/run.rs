@@ -12,10 +12,10 @@ use crate::telemetry;
 
 /// Run the hub
 ///
-/// Prints the address it serves at and goes on until it gets SIGINT or SIGTERM. Users' servers go on
-/// then, and the next `hubd run` finds them again. A second signal ends it at once.
+/// Prints the address it serves at and goes on until it gets SIGINT or SIGTERM, or is asked to shut down
+/// through the API. Users' servers go on then, and the next `hubd run` finds them again. A second signal ends it at once.
 ///
-/// Exit code: 0 after a signal; 2 if the configuration cannot be used; 1 if it cannot start for
+/// Exit code: 0 when it was told to end; 2 if the configuration cannot be used; 1 if it cannot start for
 /// another reason.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

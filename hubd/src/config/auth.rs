@@ -37,6 +37,14 @@ pub(crate) enum AuthKind {
     Dummy,
 }
 
+impl AuthKind {
+    /// What the file calls it.
+    pub(crate) fn as_str(self) -> &'static str {
+        let called = KINDS.iter().find(|(_, kind)| *kind == self);
+        called.map_or("", |(name, _)| name)
+    }
+}
+
 /// What the file calls each kind.
 pub(super) const KINDS: &[(&str, AuthKind)] =
     &[("password", AuthKind::Password), ("dummy", AuthKind::Dummy)];

@@ -18,7 +18,8 @@ pub(crate) struct GroupTable {
 pub(super) const SPEC: TableSpec = TableSpec {
     path: "group",
     repeated: true,
-    about: "A group of users that exists from the start; once for each group.",
+    about: "A group of users that exists from the start; once for each group.\n\
+            The API makes others, and cannot change these.",
     keys: &[
         KeySpec::unset("name", "\"class\"", "Its name."),
         KeySpec::new("users", "[]", "Names of the users in it."),

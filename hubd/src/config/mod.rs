@@ -45,15 +45,17 @@ mod suggest;
 mod syntax;
 mod value;
 
+#[cfg(test)]
+pub(crate) use role::RoleTable;
 pub(crate) use {
     auth::{AuthKind, AuthTable},
     culler::CullerTable,
     findings::{ConfigErrors, Findings, Style},
+    group::GroupTable,
     hub::{HubTable, LogFormat},
+    names::check_name,
     print::print,
     root::Config,
     service::ServiceTable,
     spawner::{SingleuserArgs, SpawnerTable},
 };
-#[cfg(test)]
-pub(crate) use {group::GroupTable, role::RoleTable};

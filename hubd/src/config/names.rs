@@ -25,28 +25,32 @@ pub(super) fn allowed_user(value: &DeValue<'_>) -> Result<UserName, Fault> {
     user(value)
 }
 
-/// The name of a service, role or group. It appears in addresses and in scope filters, where
-/// `/`, `=`, `!` and spaces mean something else.
+/// The name of a service, role or group.
 pub(super) fn name(value: &DeValue<'_>) -> Result<String, Fault> {
     let name = text(value)?;
+    check_name(&name).map_err(Fault::new)?;
+    Ok(name)
+}
+
+/// What the name of a service, role or group must be like; the error is a fragment. It appears in
+/// addresses and in scope filters, where `/`, `=`, `!` and spaces mean something else.
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
     if name.is_empty() {
-        return Err(Fault::new("a name cannot be empty"));
+        return Err("a name cannot be empty".to_owned());
     }
     if name.len() > NAME_MAX {
-        return Err(Fault::new(format!(
-            "a name has at most {NAME_MAX} characters"
-        )));
+        return Err(format!("a name has at most {NAME_MAX} characters"));
     }
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let fits = |c: char| word(c) || matches!(c, '.' | '@' | '+' | '-');
     if !name.starts_with(word) || !name.chars().all(fits) {
-        return Err(Fault::new(format!(
+        return Err(format!(
             "a name holds letters a-z and A-Z, digits and . _ @ + -, and begins with a letter, \
              digit or _; {} does not",
-            quote(&name)
-        )));
+            quote(name)
+        ));
     }
-    Ok(name)
+    Ok(())
 }
 
 /// A scope, by its looks: `admin:users`, `read:users!group=class`. Whether there is such a scope

@@ -19,7 +19,7 @@ use super::control::Control;
 use super::error::{HubError, Reason};
 use super::running::Hub;
 use super::spawner;
-use crate::app::App;
+use crate::app::{About, App, Shutdown};
 use crate::auth::caller::Callers;
 use crate::auth::cookies::HubCookies;
 use crate::auth::directory::Directory;
@@ -57,7 +57,7 @@ impl HubBuilder {
         let Some(kind) = config.auth.kind else {
             return Err(Reason::Internal("no authenticator is configured".to_owned()).into());
         };
-        let directory = Arc::new(Directory::new(&config)?);
+        Directory::check(&config)?;
         let templates = Templates::new(config.hub.template_dir.as_deref())?;
         if !templates.overrides().is_empty() {
             let names = templates.overrides().join(", ");
@@ -65,6 +65,7 @@ impl HubBuilder {
         }
 
         let store = open_store(&config.hub).await?;
+        let directory = Arc::new(Directory::new(&config, store.clone())?);
         let state_dir = config
             .hub
             .state_dir
@@ -108,6 +109,7 @@ impl HubBuilder {
             on_end: self.on_end,
         });
         make_named_users(&store, &directory).await?;
+        make_named_groups(&store, &directory).await?;
         fit_tokens(&store, &directory).await?;
 
         let (events, seen_by_proxy) = mpsc::channel(EVENTS);
@@ -157,6 +159,11 @@ impl HubBuilder {
             base_url: config.hub.base_url.as_str().to_owned(),
             slow_spawn_timeout: config.limits.slow_spawn_timeout,
             slow_stop_timeout: config.limits.slow_stop_timeout,
+            about: About {
+                spawner: config.spawner.kind.clone(),
+                authenticator: kind.as_str().to_owned(),
+            },
+            shutdown: Shutdown::default(),
         });
         let pages = PagesState::new(Arc::clone(&app), Arc::new(templates))
             .map_err(|error| Reason::Internal(error.to_string()))?;
@@ -212,6 +219,22 @@ async fn make_named_users(store: &Store, directory: &Directory) -> Result<(), Hu
     let names: Vec<_> = directory.named_users().filter(unknown).cloned().collect();
     if !names.is_empty() {
         store.users().create(names, false, Timestamp::now()).await?;
+    }
+    Ok(())
+}
+
+/// Groups that hold a role exist from the start, so that nobody else can be the first to make one
+/// of that name and fill it.
+async fn make_named_groups(store: &Store, directory: &Directory) -> Result<(), HubError> {
+    let groups = directory.groups();
+    for name in groups.hidden() {
+        tracing::warn!(group = name, "the configuration hides a group of the API");
+    }
+    let with_role = directory.roles().groups().into_iter();
+    let unknown = with_role.filter(|name| groups.find(name).is_none());
+    let unknown: Vec<String> = unknown.map(str::to_owned).collect();
+    if !unknown.is_empty() {
+        store.groups().create(unknown, Vec::new()).await?;
     }
     Ok(())
 }

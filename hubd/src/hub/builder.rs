@@ -72,7 +72,7 @@ impl HubBuilder {
             &self.config.hub.state_dir,
             "check",
         )?;
-        Directory::new(&self.config)?;
+        Directory::check(&self.config)?;
         Templates::new(self.config.hub.template_dir.as_deref())?;
         Ok(())
     }

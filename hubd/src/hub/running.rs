@@ -50,9 +50,10 @@ impl Hub {
         self.login_link.as_deref()
     }
 
-    /// Answers requests until `until` is over, then stops: requests under way may end within the
-    /// configured grace, the services that the hub has started end, the books are closed, and the
-    /// servers go on unless the configuration says otherwise.
+    /// Answers requests until `until` is over or somebody who may asks the hub to shut down, then
+    /// stops: requests under way may end within the configured grace, the services that the hub has
+    /// started end, the books are closed, and the servers go on unless the configuration or whoever
+    /// asked says otherwise.
     pub async fn run(self, until: impl Future<Output = ()> + Send) {
         let stop = self.tasks.stop_signal().clone();
         let proxy = self.proxy.clone();
@@ -74,12 +75,16 @@ impl Hub {
         };
         let serving = serve(self.listener, service, closing.clone(), self.grace);
         let mut serving = std::pin::pin!(serving);
+        let mut cleanup_servers = self.cleanup_servers;
         tokio::select! {
             () = &mut serving => {}
             () = until => {}
+            wish = self.app.shutdown.asked() => {
+                cleanup_servers = wish.servers.unwrap_or(cleanup_servers);
+            }
         }
         tracing::info!("stopping");
-        if self.cleanup_servers {
+        if cleanup_servers {
             self.app.servers.stop_all(super::stop::SERVERS_LIMIT).await;
         }
         closing.cancel();

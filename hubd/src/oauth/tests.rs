@@ -48,7 +48,8 @@ struct Bench {
 /// A hub where tee's server runs, `root` is an admin and `eve` nobody in particular.
 async fn bench() -> Bench {
     let store = Store::open_in_memory().unwrap();
-    let directory = Arc::new(Directory::new(&Config::parse(CONFIG, "test").unwrap()).unwrap());
+    let directory =
+        Arc::new(Directory::new(&Config::parse(CONFIG, "test").unwrap(), store.clone()).unwrap());
     let now = Timestamp::now();
     let names = ["tee", "root", "eve"]
         .map(|name| UserName::new(name).unwrap())

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use spawner_core::{ServerId, UserName};
 
 use super::set::Extent;
-use super::{ScopeName, ScopeSet};
+use super::{ScopeName, ScopeSet, Targets};
 
 /// What a request wants to act on.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +29,8 @@ pub(crate) enum Target<'a> {
         /// The groups its owner is in.
         groups: &'a [String],
     },
+    /// One group.
+    Group(&'a str),
     /// One service.
     Service(&'a str),
 }
@@ -59,6 +61,17 @@ pub(crate) enum VisibleUsers<'a> {
     },
     /// There is no right to list users: 403.
     Nobody,
+}
+
+/// Which groups, or which services, a list may show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum VisibleNames<'a> {
+    /// All of them.
+    All,
+    /// These.
+    Only(&'a BTreeSet<String>),
+    /// There is no right to list them: 403.
+    None,
 }
 
 impl Access {
@@ -106,6 +119,42 @@ impl ScopeSet {
     }
 }
 
+impl ScopeSet {
+    /// Which groups `list:groups` may show.
+    pub(crate) fn visible_groups(&self) -> VisibleNames<'_> {
+        self.visible_names(ScopeName::ListGroups, |only| &only.groups)
+    }
+
+    /// Which services `list:services` may show.
+    pub(crate) fn visible_services(&self) -> VisibleNames<'_> {
+        self.visible_names(ScopeName::ListServices, |only| &only.services)
+    }
+
+    /// A filter of another kind names nothing that the list could show.
+    fn visible_names(
+        &self,
+        list: ScopeName,
+        named: fn(&Targets) -> &BTreeSet<String>,
+    ) -> VisibleNames<'_> {
+        match self.get(list) {
+            Some(Extent::Everything) => VisibleNames::All,
+            Some(Extent::Only(only)) if !named(only).is_empty() => VisibleNames::Only(named(only)),
+            Some(Extent::Only(_)) | None => VisibleNames::None,
+        }
+    }
+}
+
+impl VisibleNames<'_> {
+    /// Whether a list shows this one.
+    pub(crate) fn shows(self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => names.contains(name),
+            Self::None => false,
+        }
+    }
+}
+
 impl Extent {
     /// Whether a target is within this extent: a user through their groups, a server through its
     /// owner and their groups.
@@ -120,6 +169,7 @@ impl Extent {
             Target::Server { id, groups } => {
                 only.servers.contains(id) || only.users.contains(&id.user) || in_group(groups)
             }
+            Target::Group(name) => only.groups.contains(name),
             Target::Service(name) => only.services.contains(name),
         }
     }
@@ -144,22 +194,40 @@ mod tests {
             id: &notebook,
             groups: &staff,
         };
-        for (held, [everything, on_user, on_server]) in [
-            ("proxy", [Yes, Yes, Yes]),
-            ("shutdown", [No, No, No]),
-            ("proxy!user=alice", [No, Yes, Yes]),
-            ("proxy!user=bob", [No, Filtered, Filtered]),
-            ("proxy!server=alice/x", [No, Filtered, Yes]),
-            ("proxy!server=alice/", [No, Filtered, Filtered]),
-            ("proxy!group=staff", [No, Yes, Yes]),
-            ("proxy!group=other", [No, Filtered, Filtered]),
-            ("proxy!service=alice", [No, Filtered, Filtered]),
+        for (held, [everything, on_user, on_server, on_group, on_service]) in [
+            ("proxy", [Yes, Yes, Yes, Yes, Yes]),
+            ("shutdown", [No, No, No, No, No]),
+            ("proxy!user=alice", [No, Yes, Yes, Filtered, Filtered]),
+            (
+                "proxy!user=bob",
+                [No, Filtered, Filtered, Filtered, Filtered],
+            ),
+            (
+                "proxy!server=alice/x",
+                [No, Filtered, Yes, Filtered, Filtered],
+            ),
+            (
+                "proxy!server=alice/",
+                [No, Filtered, Filtered, Filtered, Filtered],
+            ),
+            ("proxy!group=staff", [No, Yes, Yes, Yes, Filtered]),
+            (
+                "proxy!group=other",
+                [No, Filtered, Filtered, Filtered, Filtered],
+            ),
+            (
+                "proxy!service=alice",
+                [No, Filtered, Filtered, Filtered, Yes],
+            ),
         ] {
             let rights = set(&[held]);
             let ask = |target| rights.allows(ScopeName::Proxy, target);
             assert_eq!(ask(Target::Everything), everything, "{held} on everything");
             assert_eq!(ask(a_user), on_user, "{held} on a user");
             assert_eq!(ask(a_server), on_server, "{held} on a server");
+            assert_eq!(ask(Target::Group("staff")), on_group, "{held} on a group");
+            let service = Target::Service("alice");
+            assert_eq!(ask(service), on_service, "{held} on a service");
         }
     }
 
@@ -202,6 +270,25 @@ mod tests {
             Access::No
         );
         assert_eq!(rights.allows_any(&[], on(&alice)), Access::No);
+    }
+
+    #[test]
+    fn lists_of_names_show_what_their_own_filters_name() {
+        for (held, shown) in [
+            (&["list:groups"][..], Some(true)),
+            (&["groups!group=a"], Some(true)),
+            (&["list:groups!group=b"], Some(false)),
+            (&["list:groups!user=a"], None),
+            (&["list:groups!service=a"], None),
+            (&["read:groups"], None),
+        ] {
+            let rights = set(held);
+            let visible = rights.visible_groups();
+            assert_eq!(visible != VisibleNames::None, shown.is_some(), "{held:?}");
+            assert_eq!(visible.shows("a"), shown.unwrap_or(false), "{held:?}");
+        }
+        let one = set(&["list:services!service=a"]);
+        assert!(one.visible_services().shows("a") && !one.visible_services().shows("b"));
     }
 
     #[test]

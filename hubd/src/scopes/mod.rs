@@ -26,7 +26,7 @@ mod set;
 mod testing;
 mod token;
 
-pub(crate) use check::{Access, Target, VisibleUsers};
+pub(crate) use check::{Access, Target, VisibleNames, VisibleUsers};
 pub(crate) use expand::{Issuer, Owner, expand};
 pub(crate) use name::ScopeName;
 pub(crate) use reveal::UserFields;

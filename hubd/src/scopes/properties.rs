@@ -39,6 +39,12 @@ impl World {
             let groups = self.groups_of(&id.user);
             check(Target::Server { id: &id, groups });
         }
+        for name in GROUPS {
+            check(Target::Group(name));
+        }
+        for name in SERVICES {
+            check(Target::Service(name));
+        }
     }
 }
 

@@ -190,6 +190,24 @@ impl Roles {
         self.rights(&owner, |role| held_by_service(role, service, admin))
     }
 
+    /// The names of the roles that a group's members hold by it.
+    pub(crate) fn names_of_group(&self, group: &str) -> Vec<&str> {
+        self.names(|role| role.groups.contains(group))
+    }
+
+    /// Every group that holds a role.
+    pub(crate) fn groups(&self) -> BTreeSet<&str> {
+        let roles = self.0.values();
+        roles
+            .flat_map(|role| role.groups.iter().map(String::as_str))
+            .collect()
+    }
+
+    /// Whether a role is given to a user by name.
+    pub(crate) fn names_user(&self, user: &UserName) -> bool {
+        self.0.values().any(|role| role.users.contains(user))
+    }
+
     fn names(&self, held: impl Fn(&Role) -> bool) -> Vec<&str> {
         let held = self.0.values().filter(|role| held(role));
         held.map(|role| role.name.as_str()).collect()

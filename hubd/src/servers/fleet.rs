@@ -20,6 +20,7 @@ use super::reap::Search;
 use super::routes::Routes;
 use super::uses::Uses;
 use crate::metrics::Metrics;
+use crate::proxy::Snapshot;
 use crate::store::Store;
 use crate::tasks::Tasks;
 
@@ -153,6 +154,24 @@ impl Servers {
     /// The public prefix of a server's URLs.
     pub(crate) fn prefix(&self, server: &ServerId) -> String {
         spawner_core::service_prefix(&self.inner.urls.base_url, server)
+    }
+
+    /// Where requests are forwarded to.
+    pub(crate) fn routes(&self) -> Arc<Snapshot> {
+        self.inner.routes.snapshot()
+    }
+
+    /// Hands all routes to the proxy anew.
+    pub(crate) fn publish_routes(&self) {
+        self.inner.routes.publish();
+    }
+
+    /// `scheme://host:port` under which servers reach the hub.
+    pub(crate) fn hub_origin(&self) -> String {
+        let urls = &self.inner.urls;
+        let path = format!("{}hub/api", urls.base_url);
+        let origin = urls.api_url.strip_suffix(&path);
+        origin.unwrap_or(&urls.api_url).to_owned()
     }
 
     /// Waits until a server is in another place than `from`, at most `patience`.

@@ -61,6 +61,16 @@ impl Routes {
         self.snapshots.subscribe()
     }
 
+    /// All routes as they are now.
+    pub(super) fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshots.borrow())
+    }
+
+    /// Publishes the table anew, for whoever may have missed something.
+    pub(super) fn publish(&self) {
+        self.change(|_| true);
+    }
+
     fn change(&self, change: impl FnOnce(&mut BTreeMap<ServerId, Endpoint>) -> bool) {
         let mut endpoints = self
             .endpoints

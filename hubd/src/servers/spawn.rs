@@ -101,8 +101,7 @@ impl Servers {
         let options = options
             .or_else(|| row.user_options.clone())
             .unwrap_or_default();
-        check_size(&options)?;
-        self.spawner(server).check_options(&options)?;
+        self.check_options(server, &options)?;
         let place = self
             .inner
             .limits
@@ -154,6 +153,16 @@ impl Servers {
             },
             Ok(Err(StartError::Gone(_))) | Err(_) => Err(StartRefused::ShuttingDown),
         }
+    }
+
+    /// Whether a server can be started with these options.
+    pub(crate) fn check_options(
+        &self,
+        server: &ServerId,
+        options: &UserOptions,
+    ) -> Result<(), StartRefused> {
+        check_size(options)?;
+        Ok(self.spawner(server).check_options(options)?)
     }
 
     /// Whether `user` may have this server at all.

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::clients::Clients;
 use super::database::Database;
 use super::error::{OpenError, StoreError, Trouble};
+use super::groups::Groups;
 use super::meta::{self, SigningKey};
 use super::mirror::Mirror;
 use super::rows::Rows;
@@ -115,6 +116,11 @@ impl Store {
     /// The users.
     pub(crate) fn users(&self) -> Users<'_> {
         Users(self)
+    }
+
+    /// Groups that were made through the API.
+    pub(crate) fn groups(&self) -> Groups<'_> {
+        Groups(self)
     }
 
     /// The servers.

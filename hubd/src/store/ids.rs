@@ -37,6 +37,11 @@ row_id! {
     TokenId
 }
 row_id! {
+    /// A group that was made through the API. Members point here, so a later group of that name
+    /// begins empty.
+    GroupId
+}
+row_id! {
     /// One login of one browser.
     SessionRowId
 }

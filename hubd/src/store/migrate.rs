@@ -15,7 +15,8 @@ use super::state_dir::failed;
 /// Step N is entry N - 1. A released step is never edited; a change is a new step.
 pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_first.sql"),
-    include_str!("migrations/0013_services.sql"),
+    include_str!("migrations/0002_groups.sql"),
+    include_str!("migrations/0003_services.sql"),
 ];
 
 /// The number of the last step that the file has seen; 0 for none.

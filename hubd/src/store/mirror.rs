@@ -13,7 +13,8 @@ use rusqlite::{Connection, Row};
 use super::activity::Active;
 use super::clients::{self, OauthClient};
 use super::error::OpenError;
-use super::ids::{ServerRowId, SessionRowId, TokenId, UserId};
+use super::groups::{self, Group};
+use super::ids::{GroupId, ServerRowId, SessionRowId, TokenId, UserId};
 use super::rows::Statement;
 use super::servers::{self, Server};
 use super::sessions::{self, Session};
@@ -25,6 +26,8 @@ use super::users::{self, User};
 pub(super) enum Change {
     User(Arc<User>),
     UserGone(UserId),
+    Group(Arc<Group>),
+    GroupGone(GroupId),
     Server(Arc<Server>),
     ServerGone(ServerRowId),
     Client(Arc<OauthClient>),
@@ -41,6 +44,7 @@ pub(super) enum Change {
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Mirror {
     pub(super) users: users::Table,
+    pub(super) groups: groups::Table,
     pub(super) servers: servers::Table,
     pub(super) clients: clients::Table,
     pub(super) tokens: tokens::Table,
@@ -53,6 +57,10 @@ impl Mirror {
         let mut mirror = Self::default();
         each(conn, path, "users", users::ALL, |row| {
             mirror.users.put(Arc::new(User::from_row(row)?));
+            Ok(())
+        })?;
+        each(conn, path, "user_groups", groups::ALL, |row| {
+            mirror.groups.put(Arc::new(Group::from_row(row)?));
             Ok(())
         })?;
         each(conn, path, "servers", servers::ALL, |row| {
@@ -79,6 +87,8 @@ impl Mirror {
         match change {
             Change::User(user) => self.users.put(user),
             Change::UserGone(id) => self.users.remove(id),
+            Change::Group(group) => self.groups.put(group),
+            Change::GroupGone(id) => self.groups.remove(id),
             Change::Server(server) => self.servers.put(server),
             Change::ServerGone(id) => self.servers.remove(id),
             Change::Client(client) => self.clients.put(client),

@@ -28,6 +28,8 @@ mod clients;
 mod database;
 mod digest;
 mod error;
+mod grants;
+mod groups;
 mod handle;
 mod ids;
 mod launches;
@@ -53,12 +55,13 @@ pub(crate) use self::{
     clients::{ClientOf, NewClient, OauthClient},
     digest::Digest,
     error::{OpenError, StoreError},
+    groups::Group,
     handle::Store,
     ids::{ServerRowId, TokenId, UserId},
     launches::NewLaunch,
-    servers::{Server, Stage},
+    servers::{Server, ServerChange, Stage},
     sessions::{NewSession, Session},
     tokens::{NewToken, Owner, Token, TokenKind},
     user_list::{UserQuery, UserSort, UserState},
-    users::User,
+    users::{AuthState, NewAuthState, User, UserChange},
 };

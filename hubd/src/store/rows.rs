@@ -169,6 +169,16 @@ pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite
     serde_json::from_str(&text).map_err(|error| unreadable(row, column, error))
 }
 
+/// A JSON text that may be absent and is readable otherwise.
+pub(super) fn maybe_json<T: DeserializeOwned>(
+    row: &Row<'_>,
+    column: &str,
+) -> rusqlite::Result<Option<T>> {
+    let text: Option<String> = row.get(column)?;
+    let value = text.map(|text| serde_json::from_str(&text)).transpose();
+    value.map_err(|error| unreadable(row, column, error))
+}
+
 /// The bytes of a text that may be absent and need not even be UTF-8.
 pub(super) fn raw<'r>(row: &'r Row<'_>, column: &str) -> rusqlite::Result<Option<&'r [u8]>> {
     Ok(match row.get_ref(column)? {

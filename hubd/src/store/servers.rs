@@ -16,19 +16,20 @@ use super::error::StoreError;
 use super::handle::Store;
 use super::ids::{ServerRowId, UserId};
 use super::mirror::{Change, Mirror};
-use super::rows::{MAX_JSON, Rows, maybe_time, name, raw, statements, word};
-use super::{clients, tokens};
+use super::rows::{MAX_JSON, Rows, maybe_time, name, raw, statements, to_json, word};
+use super::users::User;
+use super::{clients, grants, tokens, users};
 
 statements! {
     ALL = "SELECT * FROM servers";
     GET = "SELECT * FROM servers WHERE user = ?1 AND name = ?2";
     CREATE = "INSERT INTO servers (user, name, display_name, stage) VALUES (?1, ?2, '', 'stopped')
         ON CONFLICT (user, name) DO NOTHING";
-    RENAME = "UPDATE servers SET display_name = ?2 WHERE id = ?1 RETURNING *";
+    BY_ID = "SELECT * FROM servers WHERE id = ?1";
+    RENAME = "UPDATE servers SET name = ?2 WHERE id = ?1 RETURNING *";
+    SET_DISPLAY_NAME = "UPDATE servers SET display_name = ?2 WHERE id = ?1 RETURNING *";
+    SET_OPTIONS = "UPDATE servers SET user_options = ?2 WHERE id = ?1 RETURNING *";
     SET_STOP_REASON = "UPDATE servers SET stop_reason = ?2 WHERE id = ?1 AND stage <> 'stopped' RETURNING *";
-    NOT_STOPPED = "SELECT id FROM servers WHERE id = ?1 AND stage <> 'stopped'";
-    OWNER = "SELECT users.name AS owner, servers.name AS server
-        FROM servers JOIN users ON users.id = servers.user WHERE servers.id = ?1";
     DELETE = "DELETE FROM servers WHERE id = ?1 RETURNING id";
     USER_NOT_STOPPED = "SELECT id FROM servers WHERE user = ?1 AND stage <> 'stopped'";
     DELETE_OF_USER = "DELETE FROM servers WHERE user = ?1 RETURNING id";
@@ -62,6 +63,14 @@ pub(crate) struct Server {
     /// or `launch_id` is among them nobody knows what is running, so nothing may be started or
     /// removed on the strength of this row.
     pub(crate) damage: Vec<Damage>,
+}
+
+/// What is to be different about a server; `None` stays as it is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ServerChange {
+    pub(crate) name: Option<ServerName>,
+    pub(crate) display_name: Option<String>,
+    pub(crate) user_options: Option<UserOptions>,
 }
 
 /// What the hub has decided about a server, and committed before it acted.
@@ -159,7 +168,7 @@ impl Servers<'_> {
                 rows.all(CREATE, (user, name.as_str()), |_| Ok(()))?;
                 let mut server = rows.the(GET, (user, name.as_str()), Server::from_row)?;
                 if let Some(new) = display_name {
-                    server = rows.the(RENAME, (server.id, new), Server::from_row)?;
+                    server = rows.the(SET_DISPLAY_NAME, (server.id, new), Server::from_row)?;
                 }
                 Ok(changed(rows, server))
             })
@@ -183,21 +192,61 @@ impl Servers<'_> {
             .await
     }
 
-    /// Removes the row of a stopped server.
+    /// Makes the row of a server that is not there yet, and does not start it.
+    pub(crate) async fn make(
+        self,
+        user: UserId,
+        name: ServerName,
+        first: ServerChange,
+    ) -> Result<Arc<Server>, StoreError> {
+        self.0
+            .write(move |rows| {
+                if rows.any(GET, (user, name.as_str()))? {
+                    return Err(StoreError::Conflict(
+                        "there is a server of that name already",
+                    ));
+                }
+                rows.all(CREATE, (user, name.as_str()), |_| Ok(()))?;
+                let server = rows.the(GET, (user, name.as_str()), Server::from_row)?;
+                let server = changed_by(rows, server, first)?;
+                Ok(changed(rows, server))
+            })
+            .await
+    }
+
+    /// Makes all of a change to a stopped server in one commit, or nothing of it. Whatever may be
+    /// done to it under an old name may be done under the new one.
+    pub(crate) async fn change(
+        self,
+        id: ServerRowId,
+        change: ServerChange,
+    ) -> Result<Arc<Server>, StoreError> {
+        self.0
+            .write(move |rows| {
+                let server = stopped(rows, id)?;
+                let (user, old) = (owner(rows, &server)?, server.name.clone());
+                let server = changed_by(rows, server, change)?;
+                if server.name != old {
+                    grants::follow_server(rows, &user.name, &old, &server.name)?;
+                }
+                Ok(changed(rows, server))
+            })
+            .await
+    }
+
+    /// Removes the row of a stopped server, with what tokens could do to it: a later server of
+    /// that name is another one.
     pub(crate) async fn remove(self, id: ServerRowId) -> Result<(), StoreError> {
         self.0
             .write(move |rows| {
-                if rows.any(NOT_STOPPED, [id])? {
-                    return Err(StoreError::Conflict("the server is not stopped"));
-                }
-                let named = rows.one(OWNER, [id], |row| {
-                    Ok(ServerId::new(name(row, "owner")?, name(row, "server")?))
-                })?;
-                let named = named.ok_or(StoreError::NotFound("server"))?;
+                let server = stopped(rows, id)?;
                 tokens::delete_of_server(rows, id)?;
-                tokens::forget_server(rows, &named)?;
                 clients::delete_of_server(rows, id)?;
-                rows.any(DELETE, [id])?;
+                let user = owner(rows, &server)?;
+                grants::forget_server(rows, &user.name, &server.name)?;
+                if !rows.any(DELETE, [id])? {
+                    return Err(StoreError::NotFound("server"));
+                }
                 rows.changed(Change::ServerGone(id));
                 Ok(())
             })
@@ -244,6 +293,11 @@ impl Server {
 impl Table {
     pub(super) fn put(&mut self, server: Arc<Server>) {
         let of_user = self.by_user.entry(server.user).or_default();
+        if let Some(old) = self.by_id.get(&server.id)
+            && old.name != server.name
+        {
+            of_user.remove(&old.name);
+        }
         of_user.insert(server.name.clone(), server.id);
         self.by_id.insert(server.id, server);
     }
@@ -273,6 +327,47 @@ impl Table {
     }
 }
 
+/// The row of a stopped server, as part of a job.
+fn stopped(rows: &Rows<'_>, id: ServerRowId) -> Result<Server, StoreError> {
+    let server = rows.one(BY_ID, [id], Server::from_row)?;
+    let server = server.ok_or(StoreError::NotFound("server"))?;
+    match server.stage {
+        Stage::Stopped => Ok(server),
+        _ => Err(StoreError::Conflict("the server is not stopped")),
+    }
+}
+
+fn owner(rows: &Rows<'_>, server: &Server) -> Result<User, StoreError> {
+    rows.the(users::GET, [server.user], User::from_row)
+}
+
+fn changed_by(
+    rows: &Rows<'_>,
+    mut server: Server,
+    change: ServerChange,
+) -> Result<Server, StoreError> {
+    let id = server.id;
+    if let Some(name) = change.name {
+        server = rows.the(RENAME, (id, name.as_str()), Server::from_row)?;
+    }
+    if let Some(new) = change.display_name {
+        server = rows.the(SET_DISPLAY_NAME, (id, new), Server::from_row)?;
+    }
+    if let Some(options) = change.user_options {
+        let options = to_json("the choice of options", &options)?;
+        server = rows.the(SET_OPTIONS, (id, options), Server::from_row)?;
+    }
+    Ok(server)
+}
+
+/// Refuses unless all servers of a user are stopped, as part of a job.
+pub(super) fn check_all_stopped(rows: &Rows<'_>, user: UserId) -> Result<(), StoreError> {
+    if rows.any(USER_NOT_STOPPED, [user])? {
+        return Err(StoreError::Conflict("a server of the user is not stopped"));
+    }
+    Ok(())
+}
+
 /// Reports a server's row, as part of a job.
 pub(super) fn changed(rows: &mut Rows<'_>, server: Server) -> Arc<Server> {
     let server = Arc::new(server);
@@ -282,9 +377,7 @@ pub(super) fn changed(rows: &mut Rows<'_>, server: Server) -> Arc<Server> {
 
 /// Deletes the servers of a user, all of them stopped, as part of a job.
 pub(super) fn delete_of_user(rows: &mut Rows<'_>, user: UserId) -> Result<(), StoreError> {
-    if rows.any(USER_NOT_STOPPED, [user])? {
-        return Err(StoreError::Conflict("a server of the user is not stopped"));
-    }
+    check_all_stopped(rows, user)?;
     for id in rows.all(DELETE_OF_USER, [user], |row| row.get("id"))? {
         rows.changed(Change::ServerGone(id));
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Params, Row};
-use spawner_core::{ServerId, UserName};
 
 use super::digest::Digest;
 use super::error::StoreError;
@@ -30,8 +29,6 @@ statements! {
     SHORTEN = "UPDATE tokens SET expires_at = created + ?1
         WHERE kind = 'api' AND (expires_at IS NULL OR expires_at > created + ?1) RETURNING *";
     OF_SERVICES = "SELECT id, service FROM tokens WHERE service IS NOT NULL";
-    NAMING = "SELECT * FROM tokens WHERE instr(scopes, ?1) > 0";
-    SET_SCOPES = "UPDATE tokens SET scopes = ?2 WHERE id = ?1 RETURNING *";
     DELETE_OF_SERVER = "DELETE FROM tokens
         WHERE server = ?1 OR client_id IN (SELECT client_id FROM oauth_clients WHERE server = ?1) RETURNING id";
     DELETE_OF_USER = "DELETE FROM tokens
@@ -300,9 +297,15 @@ pub(super) fn create(
         token.expires_at.map(micros),
         &token.session_id,
     );
-    let token = Arc::new(rows.the(CREATE, values, Token::from_row)?);
+    let token = rows.the(CREATE, values, Token::from_row)?;
+    Ok(changed(rows, token))
+}
+
+/// Reports a token's row, as part of a job.
+pub(super) fn changed(rows: &mut Rows<'_>, token: Token) -> Arc<Token> {
+    let token = Arc::new(token);
     rows.changed(Change::Token(Arc::clone(&token)));
-    Ok(token)
+    token
 }
 
 /// Deletes the token of a server and those that its client was issued, as part of a job.
@@ -322,38 +325,6 @@ pub(super) fn delete_of_client(rows: &mut Rows<'_>, client: &str) -> Result<usiz
 /// others, as part of a job.
 pub(super) fn delete_of_user(rows: &mut Rows<'_>, user: UserId) -> Result<usize, StoreError> {
     delete(rows, DELETE_OF_USER, [user])
-}
-
-/// Takes a user who is about to go out of the scopes of all tokens, as part of a job: a later user
-/// of that name is somebody else.
-pub(super) fn forget_user(rows: &mut Rows<'_>, user: &UserName) -> Result<(), StoreError> {
-    let (whole, servers) = (format!("user={user}"), format!("server={user}/"));
-    let is_about = |target: &str| target == whole || target.starts_with(&servers);
-    forget(rows, &format!("={user}"), is_about)
-}
-
-/// As [`forget_user`], for one server.
-pub(super) fn forget_server(rows: &mut Rows<'_>, server: &ServerId) -> Result<(), StoreError> {
-    let whole = format!("server={}/{}", server.user, server.server);
-    forget(rows, &whole, |target| target == whole)
-}
-
-fn forget(
-    rows: &mut Rows<'_>,
-    part: &str,
-    is_about: impl Fn(&str) -> bool,
-) -> Result<(), StoreError> {
-    for token in rows.all(NAMING, [part], Token::from_row)? {
-        let (id, mut scopes) = (token.id, token.scopes);
-        let before = scopes.len();
-        scopes.retain(|scope| !scope.split_once('!').is_some_and(|(_, t)| is_about(t)));
-        if scopes.len() < before {
-            let scopes = to_json("the list of scopes", &scopes)?;
-            let token = rows.the(SET_SCOPES, (id, scopes), Token::from_row)?;
-            rows.changed(Change::Token(Arc::new(token)));
-        }
-    }
-    Ok(())
 }
 
 /// Deletes what a user was granted in any browser session, as part of a job.

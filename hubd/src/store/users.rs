@@ -1,10 +1,13 @@
 //! Users: who may have servers.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::Row;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use spawner_core::{Secret, UserName};
 
 use super::activity::Active;
@@ -12,15 +15,17 @@ use super::error::StoreError;
 use super::handle::Store;
 use super::ids::UserId;
 use super::mirror::Change;
-use super::rows::{Rows, maybe_time, micros, name, statements, time};
-use super::{clients, servers, sessions, tokens};
+use super::rows::{Rows, maybe_json, maybe_time, micros, name, statements, time, to_json};
+use super::{clients, grants, groups, servers, sessions, tokens};
 
 statements! {
     ALL = "SELECT * FROM users";
     CREATE = "INSERT INTO users (name, admin, created) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO NOTHING RETURNING *";
+    GET = "SELECT * FROM users WHERE id = ?1";
+    RENAME = "UPDATE users SET name = ?2 WHERE id = ?1 RETURNING *";
+    SET_AUTH_STATE = "UPDATE users SET auth_state = ?2 WHERE id = ?1 RETURNING *";
     SET_ADMIN = "UPDATE users SET admin = ?2 WHERE id = ?1 RETURNING *";
     SET_PASSWORD_HASH = "UPDATE users SET password_hash = ?2 WHERE id = ?1 RETURNING *";
-    NAME = "SELECT name FROM users WHERE id = ?1";
     DELETE = "DELETE FROM users WHERE id = ?1 RETURNING id";
 }
 
@@ -34,6 +39,31 @@ pub(crate) struct User {
     pub(crate) last_activity: Option<Timestamp>,
     /// As the password authenticator wrote it (argon2id, PHC text); others leave it empty.
     pub(crate) password_hash: Option<Secret>,
+    /// What the authenticator keeps about them.
+    pub(crate) auth_state: Option<AuthState>,
+}
+
+/// What an authenticator keeps about a user. It may hold secrets of other systems, so its `Debug`
+/// says nothing.
+#[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct AuthState(pub(crate) Map<String, Value>);
+
+/// What is to be different about a user; `None` stays as it is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct UserChange {
+    pub(crate) name: Option<UserName>,
+    pub(crate) admin: Option<bool>,
+    pub(crate) auth_state: NewAuthState,
+}
+
+/// What becomes of what the authenticator keeps.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) enum NewAuthState {
+    #[default]
+    Same,
+    Forgotten,
+    Other(AuthState),
 }
 
 /// The users of a [`Store`].
@@ -94,6 +124,39 @@ impl Users<'_> {
             .await
     }
 
+    /// Makes all of a change in one commit, or nothing of it.
+    ///
+    /// A new name is refused while one of the servers is not stopped: what runs was told the old
+    /// one. Whatever may be done to the user under the old name may be done under the new one.
+    pub(crate) async fn change(
+        self,
+        id: UserId,
+        change: UserChange,
+    ) -> Result<Arc<User>, StoreError> {
+        self.0
+            .write(move |rows| {
+                let user = rows.one(GET, [id], User::from_row)?;
+                let mut user = user.ok_or(StoreError::NotFound("user"))?;
+                if let Some(name) = change.name.filter(|name| *name != user.name) {
+                    servers::check_all_stopped(rows, id)?;
+                    let old = user.name;
+                    user = rows.the(RENAME, (id, name.as_str()), User::from_row)?;
+                    grants::follow_user(rows, &old, &user.name)?;
+                }
+                if let Some(admin) = change.admin {
+                    user = rows.the(SET_ADMIN, (id, admin), User::from_row)?;
+                }
+                let state = match change.auth_state {
+                    NewAuthState::Same => return Ok(changed(rows, user)),
+                    NewAuthState::Forgotten => None,
+                    NewAuthState::Other(state) => Some(to_json("auth_state", &state)?),
+                };
+                let user = rows.the(SET_AUTH_STATE, (id, state), User::from_row)?;
+                Ok(changed(rows, user))
+            })
+            .await
+    }
+
     /// Sets or clears the password. Every login with the old one ends in the same commit, with all
     /// that was granted in them; tokens that the user made for programs stay.
     pub(crate) async fn change_password(
@@ -118,21 +181,25 @@ impl Users<'_> {
         self.0.touch_many(vec![(Active::User(id), at)]).await
     }
 
-    /// Deletes a user with all that is theirs: servers, tokens, logins.
+    /// Deletes a user with all that is theirs: servers, tokens, logins, places in groups. What
+    /// tokens of others could do to them ends too, so a later user of that name owes it to nobody.
     ///
     /// Refused while one of the servers is not stopped: with its row would go the only trace of a
     /// running process.
     pub(crate) async fn delete(self, id: UserId) -> Result<(), StoreError> {
         self.0
             .write(move |rows| {
-                let name = rows.one(NAME, [id], |row| name(row, "name"))?;
-                let name: UserName = name.ok_or(StoreError::NotFound("user"))?;
+                let user = rows.one(GET, [id], User::from_row)?;
+                let user = user.ok_or(StoreError::NotFound("user"))?;
                 tokens::delete_of_user(rows, id)?;
-                tokens::forget_user(rows, &name)?;
                 sessions::delete_of_user(rows, id)?;
                 clients::delete_of_user(rows, id)?;
                 servers::delete_of_user(rows, id)?;
-                rows.any(DELETE, [id])?;
+                groups::leave_all(rows, id)?;
+                grants::forget_user(rows, &user.name)?;
+                if !rows.any(DELETE, [id])? {
+                    return Err(StoreError::NotFound("user"));
+                }
                 rows.changed(Change::UserGone(id));
                 Ok(())
             })
@@ -151,12 +218,24 @@ impl User {
             password_hash: row
                 .get::<_, Option<String>>("password_hash")?
                 .map(Secret::new),
+            auth_state: maybe_json(row, "auth_state")?,
         })
+    }
+}
+
+impl fmt::Debug for AuthState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AuthState(***)")
     }
 }
 
 impl Table {
     pub(super) fn put(&mut self, user: Arc<User>) {
+        if let Some(old) = self.by_id.get(&user.id)
+            && old.name != user.name
+        {
+            self.by_name.remove(&old.name);
+        }
         self.by_name.insert(user.name.clone(), user.id);
         self.by_id.insert(user.id, user);
     }

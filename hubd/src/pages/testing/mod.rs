@@ -28,7 +28,7 @@ use self::puppet::Puppet;
 pub(crate) use self::puppet::{Act, FormAct, Script};
 use super::render::Templates;
 use super::state::PagesState;
-use crate::app::{App, AppState};
+use crate::app::{About, App, AppState, Shutdown};
 use crate::auth::caller::Callers;
 use crate::auth::cookies::HubCookies;
 use crate::auth::directory::Directory;
@@ -216,7 +216,7 @@ pub(crate) fn id(user: &str, server: &str) -> ServerId {
 
 fn app(config: &Config, base_url: &str, factory: Arc<dyn SpawnerFactory>) -> AppState {
     let store = Store::open_in_memory().unwrap();
-    let directory = Arc::new(Directory::new(config).unwrap());
+    let directory = Arc::new(Directory::new(config, store.clone()).unwrap());
     let metrics = Metrics::new(store.counters());
     let servers = Servers::new(Setup {
         store: store.clone(),
@@ -262,6 +262,11 @@ fn app(config: &Config, base_url: &str, factory: Arc<dyn SpawnerFactory>) -> App
         base_url: base_url.to_owned(),
         slow_spawn_timeout: Duration::from_secs(10),
         slow_stop_timeout: Duration::from_secs(10),
+        about: About {
+            spawner: config.spawner.kind.clone(),
+            authenticator: "dummy".to_owned(),
+        },
+        shutdown: Shutdown::default(),
         store,
         directory,
     })

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::super::Active;
+use super::super::ids::GroupId;
+use super::super::{Active, ServerChange, UserChange};
 use super::*;
 
 /// Numbers pick among the few users, servers and tokens that there are or have been.
@@ -11,6 +12,12 @@ enum Act {
     CreateUser(u8),
     DeleteUser(i64),
     SetAdmin(i64, bool),
+    Rename(i64, u8),
+    RenameServer(i64, u8),
+    Group(u8, i64),
+    Join(i64, i64),
+    Leave(i64, i64),
+    DeleteGroup(i64),
     Ensure(i64, u8),
     Begin(i64, u8),
     SaveState(i64),
@@ -34,6 +41,12 @@ fn act() -> impl Strategy<Value = Act> {
         pick.clone().prop_map(Act::CreateUser),
         id.clone().prop_map(Act::DeleteUser),
         (id.clone(), any::<bool>()).prop_map(|(id, admin)| Act::SetAdmin(id, admin)),
+        (id.clone(), pick.clone()).prop_map(|(id, name)| Act::Rename(id, name)),
+        (id.clone(), pick.clone()).prop_map(|(id, name)| Act::RenameServer(id, name)),
+        (pick.clone(), id.clone()).prop_map(|(name, user)| Act::Group(name, user)),
+        (id.clone(), id.clone()).prop_map(|(group, user)| Act::Join(group, user)),
+        (id.clone(), id.clone()).prop_map(|(group, user)| Act::Leave(group, user)),
+        id.clone().prop_map(Act::DeleteGroup),
         (id.clone(), pick.clone()).prop_map(|(user, name)| Act::Ensure(user, name)),
         (id.clone(), pick.clone()).prop_map(|(id, token)| Act::Begin(id, token)),
         id.clone().prop_map(Act::SaveState),
@@ -66,6 +79,36 @@ async fn perform(store: &Store, act: Act) {
         }
         Act::DeleteUser(id) => drop(store.users().delete(UserId(id)).await),
         Act::SetAdmin(id, admin) => drop(store.users().set_admin(UserId(id), admin).await),
+        Act::Rename(id, n) => {
+            let change = UserChange {
+                name: Some(format!("user{n}").parse().unwrap()),
+                ..UserChange::default()
+            };
+            drop(store.users().change(UserId(id), change).await);
+        }
+        Act::RenameServer(id, n) => {
+            let change = ServerChange {
+                name: Some(format!("server{n}").parse().unwrap()),
+                ..ServerChange::default()
+            };
+            drop(servers.change(ServerRowId(id), change).await);
+        }
+        Act::Group(n, user) => {
+            let made = store
+                .groups()
+                .create(vec![format!("group{n}")], vec![UserId(user)]);
+            drop(made.await);
+        }
+        Act::Join(id, user) => drop(store.groups().add(GroupId(id), vec![UserId(user)]).await),
+        Act::Leave(id, user) => {
+            drop(
+                store
+                    .groups()
+                    .take_out(GroupId(id), vec![UserId(user)])
+                    .await,
+            );
+        }
+        Act::DeleteGroup(id) => drop(store.groups().delete(GroupId(id)).await),
         Act::Ensure(user, n) => {
             let name = format!("server{n}").parse().unwrap();
             drop(
@@ -96,6 +139,11 @@ async fn perform(store: &Store, act: Act) {
         Act::Remove(id) => drop(servers.remove(ServerRowId(id)).await),
         Act::Token(user, text, client) => {
             let new = NewToken {
+                scopes: vec![
+                    format!("servers!user=user{text}"),
+                    format!("servers!server=user{text}/server{text}"),
+                    format!("servers!group=group{text}"),
+                ],
                 client_id: client.map(|id| format!("client-{id}")),
                 expires_at: Some(at(user)),
                 session_id: Some(format!("s{user}")),

@@ -1,6 +1,8 @@
 //! Every statement against a fresh file: a misspelt column is found here and not by a user.
 
-use super::super::{activity, clients, launches, meta, servers, sessions, tokens, users, writer};
+use super::super::{
+    activity, clients, grants, groups, launches, meta, servers, sessions, tokens, users, writer,
+};
 use super::*;
 
 #[tokio::test]
@@ -8,6 +10,8 @@ async fn every_statement_can_be_prepared() {
     let families = [
         ("activity", activity::STATEMENTS),
         ("clients", clients::STATEMENTS),
+        ("grants", grants::STATEMENTS),
+        ("groups", groups::STATEMENTS),
         ("launches", launches::STATEMENTS),
         ("meta", meta::STATEMENTS),
         ("servers", servers::STATEMENTS),
@@ -36,6 +40,7 @@ async fn deletions_use_an_index() {
         tokens::STATEMENTS,
         sessions::STATEMENTS,
         clients::STATEMENTS,
+        groups::STATEMENTS,
     ]
     .concat()
     .into_iter()

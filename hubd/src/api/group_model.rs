@@ -1,0 +1,41 @@
+//! A group as the API shows it.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::app::App;
+use crate::auth::groups::Group;
+use crate::scopes::{ScopeName, ScopeSet, Target};
+
+/// The model of a group, with the keys that somebody's rights include.
+#[derive(Debug, Serialize)]
+pub(super) struct GroupModel {
+    kind: &'static str,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    roles: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    users: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    properties: Option<Map<String, Value>>,
+}
+
+impl GroupModel {
+    /// What a holder of `rights` may see of `group`.
+    pub(super) fn new(app: &App, rights: &ScopeSet, group: Group) -> Self {
+        let may = |scope| rights.allows(scope, Target::Group(&group.name)).is_yes();
+        let all = may(ScopeName::ReadGroups);
+        let roles = all || may(ScopeName::ReadRolesGroups);
+        let roles_of = || {
+            let names = app.directory.roles().names_of_group(&group.name);
+            names.into_iter().map(str::to_owned).collect()
+        };
+        Self {
+            kind: "group",
+            roles: roles.then(roles_of),
+            users: all.then(|| group.users.iter().map(ToString::to_string).collect()),
+            properties: all.then_some(group.properties),
+            name: group.name,
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! `{api}/shutdown`: the end of the hub.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use super::access::require;
+use super::body;
+use super::caller::ApiCaller;
+use super::error::ApiError;
+use crate::app::{AppState, ShutdownWish};
+use crate::scopes::{ScopeName, Target};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShutdownBody {
+    /// Whether the servers go too; without it the configuration says.
+    servers: Option<bool>,
+    /// Read and without effect: the proxy is a part of the hub and goes and comes with it.
+    proxy: Option<bool>,
+}
+
+#[derive(Debug, Serialize)]
+struct ShutdownReply {
+    message: &'static str,
+}
+
+pub(super) async fn post(
+    State(app): State<AppState>,
+    caller: ApiCaller,
+    request: Request,
+) -> Result<Response, ApiError> {
+    require(caller.rights(), &[ScopeName::Shutdown], Target::Everything)?;
+    let body: Option<ShutdownBody> = body::optional(request).await?;
+    let ShutdownBody { servers, proxy } = body.unwrap_or_default();
+    tracing::info!(by = caller.0.name(), ?servers, ?proxy, "asked to shut down");
+    app.shutdown.ask(ShutdownWish { servers });
+    let message = "Shutting down Hub";
+    Ok((StatusCode::ACCEPTED, Json(ShutdownReply { message })).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use serde_json::json;
+
+    use crate::api::testing::Hub;
+    use crate::app::ShutdownWish;
+
+    #[tokio::test]
+    async fn the_first_wish_counts() {
+        for (body, servers) in [
+            (json!({}), None),
+            (json!({"servers": true}), Some(true)),
+            (json!({"servers": false, "proxy": true}), Some(false)),
+        ] {
+            let hub = Hub::new().await;
+            for body in [&body, &json!({"servers": true})] {
+                let reply = hub.post("/shutdown").admin().json(body).send().await;
+                assert_eq!(reply.status, StatusCode::ACCEPTED);
+                assert_eq!(reply.message(), "Shutting down Hub");
+            }
+            assert_eq!(hub.app.shutdown.asked().await, ShutdownWish { servers });
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_else_ends_the_hub() {
+        let hub = Hub::new().await;
+        let alice = hub.post("/shutdown").user("alice").send().await;
+        assert_eq!(alice.status, StatusCode::FORBIDDEN);
+        for (body, words) in [
+            (json!({"servers": "yes"}), "servers"),
+            (json!({"proxy": 1}), "proxy"),
+            (json!({"hub": true}), "unknown field `hub`"),
+            (json!([]), "JSON object"),
+        ] {
+            let reply = hub.post("/shutdown").admin().json(&body).send().await;
+            assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{body}");
+            assert!(reply.message().contains(words), "{}", reply.message());
+        }
+        tokio::select! {
+            biased;
+            wish = hub.app.shutdown.asked() => panic!("{wish:?}"),
+            () = std::future::ready(()) => {}
+        }
+    }
+}
