@@ -49,6 +49,19 @@ pub trait SpawnerFactory: Send + Sync + 'static {
         Ok(())
     }
 
+    /// What an admin should know who asks whether this backend will work (`hubd doctor`): one finding
+    /// for each thing that was looked at. `hub_url` is the address of the hub's API as the daemon
+    /// would tell it to servers, and somebody answers there while this runs. May take a minute;
+    /// whatever it makes is gone when it returns.
+    ///
+    /// By default the [`preflight`](Self::preflight) as one finding.
+    ///
+    /// Example: see [`Finding`](crate::Finding).
+    async fn diagnose(&self, hub_url: &str) -> Vec<Finding> {
+        let _ = hub_url;
+        vec![Finding::of(self.preflight().await, "the spawner is usable")]
+    }
+
     /// Looks for runs of this daemon that are in the world and not among `known`: what a crash, or
     /// books that were lost, left behind. Asked at boot. It only looks: whether a find is taken up
     /// or ended is the daemon's decision, see [`Found`].
@@ -63,6 +76,57 @@ pub trait SpawnerFactory: Send + Sync + 'static {
     async fn reap(&self, known: &[Known]) -> Result<Vec<Found>, SpawnError> {
         let _ = known;
         Ok(Vec::new())
+    }
+}
+
+/// One thing that was looked at when an admin asked whether all is well.
+///
+/// ```
+/// use spawner_core::{Finding, Verdict, SpawnError};
+///
+/// let found = Finding::of(Err(SpawnError::other("There is no engine.")), "the engine answers");
+/// assert_eq!((found.verdict, found.message.as_str()), (Verdict::Problem, "There is no engine."));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How it is.
+    pub verdict: Verdict,
+    /// What was found, and what to do about it unless it is fine.
+    pub message: String,
+}
+
+/// How something is that was looked at.
+///
+/// Example: see [`Finding`](crate::Finding).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// As it should be.
+    Fine,
+    /// Servers start, and something is not as one might expect.
+    Warning,
+    /// Servers will not start, or not work.
+    Problem,
+}
+
+impl Finding {
+    /// A finding of this verdict.
+    ///
+    /// Example: see [`Finding`](crate::Finding).
+    pub fn new(verdict: Verdict, message: impl Into<String>) -> Self {
+        Self {
+            verdict,
+            message: message.into(),
+        }
+    }
+
+    /// What came of a look that could fail: `fine` is what is said when it did not.
+    ///
+    /// Example: see [`Finding`](crate::Finding).
+    pub fn of(looked: Result<(), SpawnError>, fine: impl Into<String>) -> Self {
+        match looked {
+            Ok(()) => Self::new(Verdict::Fine, fine),
+            Err(error) => Self::new(Verdict::Problem, error.to_string()),
+        }
     }
 }
 

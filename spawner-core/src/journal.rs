@@ -89,6 +89,21 @@ pub trait Journal: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
+    /// A start has failed and something of it may be left, since clearing it takes long: whoever
+    /// waited for it is about to be told. [`stopped`](Self::stopped) follows when nothing is left.
+    /// An error is logged.
+    ///
+    /// Example: see [`Journal`](crate::Journal).
+    async fn failed(
+        &self,
+        server: &ServerId,
+        launch: &LaunchId,
+        outcome: &Outcome,
+    ) -> Result<(), BoxError> {
+        let _ = (server, launch, outcome);
+        Ok(())
+    }
+
     /// The run is over, whatever the reason, and nothing of it is left. An error is logged: the
     /// books then say something that the next look at the world corrects.
     ///

@@ -75,7 +75,7 @@ pub use context::{HubUrls, OauthClient, SpawnContext, service_prefix};
 pub use endpoint::{Endpoint, ListenOn};
 pub use env::{Env, LAUNCH_MARKER, base_env, launch_marker};
 pub use error::{BoxError, SpawnError, SpawnErrorKind, error_chain};
-pub use factory::{Found, Known, SpawnerFactory};
+pub use factory::{Finding, Found, Known, SpawnerFactory, Verdict};
 pub use hooks::SpawnHooks;
 pub use ids::{LaunchId, NameError, ServerId, ServerName, UserName, escape_object_name};
 pub use journal::{Journal, NoJournal};

@@ -92,7 +92,9 @@ pub trait Spawner: fmt::Debug + Send + Sync + 'static {
     /// between [`listen_on`](Self::listen_on) and its bind. Asked when somebody answers there for
     /// the first time, before the server is called running, and when the server ended before it
     /// answered. An error of kind [`SpawnErrorKind::AddressTaken`] makes the owner task end the
-    /// process and try again at another address. By default nothing is looked at.
+    /// process and try again at another address. For a server that ended, an error of kind
+    /// [`SpawnErrorKind::Exited`] says why in better words than its exit status does. By default
+    /// nothing is looked at.
     ///
     /// Example: see the [front page](crate).
     async fn check_listener(&mut self, endpoint: &Endpoint) -> Result<(), SpawnError> {

@@ -97,6 +97,11 @@ impl Engine {
         }
     }
 
+    /// Where it is, as it was configured.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
     /// The host name of the engine's machine, as we reach it.
     pub(crate) fn host_name(&self) -> &str {
         if self.host.starts_with("unix://") {
@@ -190,6 +195,13 @@ impl Engine {
         self.bounded(ACT, docker.create_network(request))
             .await
             .map(drop)
+    }
+
+    /// Removes a network that nobody is on.
+    pub(crate) async fn remove_network(&self, network: &str) -> Result<(), EngineError> {
+        let docker = self.docker().await?.with_timeout(ACT);
+        let answer = self.bounded(ACT, docker.remove_network(network));
+        found(answer.await).map(drop)
     }
 
     /// Unpacks an archive into a directory of a container, which need not run.

@@ -73,15 +73,26 @@ fn command(
         [] => &info.command,
         cmd => cmd,
     };
-    Ok(Some(cmd.iter().chain(&launch.args).cloned().collect()))
+    let words = cmd.iter().chain(&launch.args);
+    // An engine takes it, and the program that is to become the server fails with "invalid argument".
+    if let Some(word) = words.clone().find(|word| word.contains('\0')) {
+        let message = format!("The argument {word:?} holds a NUL character.");
+        return Err(SpawnError::new(SpawnErrorKind::Refused, message));
+    }
+    Ok(Some(words.cloned().collect()))
 }
 
 fn environment(env: &Env) -> Result<Vec<String>, SpawnError> {
     env.iter()
         .map(|(name, value)| {
-            if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
-                let message = format!("There can be no environment variable named {name:?}.");
-                return Err(SpawnError::new(SpawnErrorKind::Refused, message));
+            let refused = |message| Err(SpawnError::new(SpawnErrorKind::Refused, message));
+            if name.is_empty() || name.contains(['=', '\0']) {
+                let message = format!("{name:?} cannot be the name of an environment variable.");
+                return refused(message);
+            }
+            if value.contains('\0') {
+                let message = format!("The environment variable {name} holds a NUL character.");
+                return refused(message);
             }
             Ok(format!("{name}={value}"))
         })
@@ -302,6 +313,19 @@ mod tests {
                 &expected,
                 "{cmd:?} {args:?}"
             );
+        }
+        for (launch, part) in [
+            (launch(&["a"], &["b\0"], &[]), "argument"),
+            (launch(&[], &[], &[("KEY", "secret\0")]), "KEY holds a NUL"),
+            (
+                launch(&[], &[], &[("A=B", "secret")]),
+                "name of an environment",
+            ),
+        ] {
+            let error = body(&table, &launch, &info(&["x"], false)).unwrap_err();
+            assert_eq!(error.kind(), SpawnErrorKind::Refused);
+            let said = error.to_string();
+            assert!(said.contains(part) && !said.contains("secret"), "{said}");
         }
         let error = body(&table, &launch(&[], &["-v"], &[]), &info(&[], false)).unwrap_err();
         assert_eq!(error.kind(), SpawnErrorKind::Refused);

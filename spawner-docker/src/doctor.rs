@@ -1,17 +1,20 @@
-//! Whether servers can reach the hub: asked from where they are, by a container that does nothing
+//! Whether an engine will do: what it is, what it enforces, its network, its images, and whether
+//! servers can reach the hub. That is asked from where they are, by a container that does nothing
 //! else. A wrong address of the hub, or a firewall between a bridge and the host, is the commonest
 //! reason for servers that start and never become ready, and nothing else shows it.
 
 use std::time::Duration;
 
 use bollard::models::{ContainerCreateBody, HostConfig};
-use spawner_core::{LaunchId, SpawnError, SpawnErrorKind};
+use spawner_core::{Finding, LaunchId, SpawnError, SpawnErrorKind, Verdict};
 
 use crate::container::ContainerId;
-use crate::factory::DockerFactory;
+use crate::factory::{DockerFactory, Shared};
 use crate::identity::{INSTANCE, Labels};
+use crate::limits::{Able, Limits};
 use crate::name::ContainerName;
 use crate::network::seen_from_inside;
+use crate::start::image_is_missing;
 
 /// How long the container has; the programs in it give up earlier.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -89,6 +92,111 @@ impl DockerFactory {
                 Err(SpawnError::new(SpawnErrorKind::Unavailable, message))
             }
         }
+    }
+
+    /// One finding after the other; what needs an engine is left out when there is none.
+    pub(crate) async fn look_at_everything(&self, hub_url: &str) -> Vec<Finding> {
+        let Shared {
+            engine,
+            network,
+            settings,
+            ..
+        } = self.shared();
+        let info = match engine.info().await {
+            Ok(info) => info,
+            Err(error) => {
+                let error = error.doing("say what it can do");
+                return vec![Finding::of(Err(error), "")];
+            }
+        };
+        let version = info.server_version.as_deref().unwrap_or("of no version");
+        let at = engine.host();
+        let mut findings = vec![Finding::new(
+            Verdict::Fine,
+            format!("Docker Engine {version} answers at {at}"),
+        )];
+        findings.push(self.look_at_limits(Able::of(&info)));
+        // The network of a hub that never ran is made for the look, and removed after it.
+        let was_there = network.is_there(engine).await;
+        let checked = self.check_network().await;
+        let usable = checked.is_ok();
+        let name = network.name();
+        findings.push(Finding::of(
+            checked,
+            match settings.network {
+                Some(_) => format!("servers are on the network \"{name}\""),
+                None => format!(
+                    "servers are on the network \"{name}\" of this hub's own, where they cannot \
+                     reach each other; it stays when the hub ends, and \"docker network rm {name}\" \
+                     removes it from a host that has no hub any more"
+                ),
+            },
+        ));
+        let images = self.look_at_images().await;
+        let is_here = images.iter().all(|found| found.verdict == Verdict::Fine);
+        findings.extend(images);
+        if usable && is_here {
+            findings.push(match self.check_hub(hub_url).await {
+                Ok(seen) => Finding::new(
+                    Verdict::Fine,
+                    format!("a container on \"{name}\" reaches the hub at {seen}"),
+                ),
+                Err(error) => Finding::of(Err(error), ""),
+            });
+        } else {
+            let message = "it was not asked whether servers reach the hub: that takes the network \
+                           and the default image";
+            findings.push(Finding::new(Verdict::Warning, message));
+        }
+        if usable
+            && settings.network.is_none()
+            && matches!(was_there, Ok(false))
+            && let Err(error) = network.remove(engine).await
+        {
+            findings.push(Finding::new(Verdict::Warning, error.to_string()));
+        }
+        findings
+    }
+
+    fn look_at_limits(&self, able: Able) -> Finding {
+        let Shared {
+            config, settings, ..
+        } = self.shared();
+        let pids = settings.pids_limit.is_some();
+        let limits = match Limits::of(config) {
+            Ok(limits) => limits,
+            Err(error) => return Finding::of(Err(error), ""),
+        };
+        if limits.memory.is_some() && !able.limits_swap() {
+            let message = "this engine cannot limit swap: `mem_limit` holds for memory alone. Boot \
+                           with swapaccount=1, or turn swap off";
+            return Finding::new(Verdict::Warning, message);
+        }
+        let fine = "this engine enforces every limit that is set, and pids_limit";
+        Finding::of(able.check(limits, pids), fine)
+    }
+
+    /// The default image first. One that will be pulled is worth a warning: its first start waits.
+    async fn look_at_images(&self) -> Vec<Finding> {
+        let policy = self.shared().settings.pull.policy;
+        let mut findings = Vec::new();
+        for image in self.images() {
+            let default = findings.is_empty();
+            findings.push(match self.shared().engine.image(image).await {
+                Err(error) => Finding::of(Err(error.doing("look for the image")), ""),
+                Ok(Some(_)) => Finding::new(Verdict::Fine, format!("the image {image} is here")),
+                Ok(None) if policy.pulls() && image.pullable().is_some() => Finding::new(
+                    Verdict::Warning,
+                    format!(
+                        "the image {image} is not here, and the first start of it waits until it \
+                         is pulled: \"docker pull {image}\", or pre_pull = true"
+                    ),
+                ),
+                Ok(None) if default => Finding::of(Err(image_is_missing(image)), ""),
+                Ok(None) => Finding::new(Verdict::Warning, image_is_missing(image).to_string()),
+            });
+        }
+        findings
     }
 
     async fn run_to_end(&self, id: &ContainerId) -> Result<(i64, Vec<String>), SpawnError> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use async_trait::async_trait;
 use spawner_core::{
-    Found, Known, Registry, ServerId, SetupError, SpawnError, SpawnErrorKind, Spawner,
+    Finding, Found, Known, Registry, ServerId, SetupError, SpawnError, SpawnErrorKind, Spawner,
     SpawnerConfig, SpawnerFactory,
 };
 use tokio::task::JoinSet;
@@ -135,6 +135,10 @@ impl SpawnerFactory for DockerFactory {
         Ok(())
     }
 
+    async fn diagnose(&self, hub_url: &str) -> Vec<Finding> {
+        self.look_at_everything(hub_url).await
+    }
+
     async fn reap(&self, known: &[Known]) -> Result<Vec<Found>, SpawnError> {
         let Shared {
             engine,
@@ -199,7 +203,7 @@ impl DockerFactory {
     }
 
     /// An engine creates containers on a network that it does not have, and fails to start them.
-    async fn check_network(&self) -> Result<(), SpawnError> {
+    pub(crate) async fn check_network(&self) -> Result<(), SpawnError> {
         let Shared {
             engine,
             settings,

@@ -37,7 +37,12 @@
 //! | `allowed_images` | none | a list, a table of names and images, or `"*"`; without it there is no choice |
 //! | `host` | `DOCKER_HOST` | where the engine is |
 //! | `connect_timeout` | 0.9 | seconds that the engine has to answer at all before a start |
-//! | `pull_policy`, `pull_timeout`, `pull_stall_timeout`, `pre_pull`, `registries`, `docker_config` | | see [`PullSettings`] |
+//! | `pull_policy` | `ifnotpresent` | when an image is pulled: `always`, `ifnotpresent`, `never`, `skip` (not even looked for) |
+//! | `pull_timeout` | 1800 | seconds that a pull may take as a whole, beside `start_timeout` |
+//! | `pull_stall_timeout` | 120 | seconds that it may go without any progress |
+//! | `pre_pull` | false | pull every configured image when the hub starts, in the background |
+//! | `registries` | none | a table for each registry: `username` with `password` or `password_file`, or `identity_token` |
+//! | `docker_config` | docker's own | the `config.json` whose logins are used for the other registries |
 //! | `network_name` | one of the hub's own | the network of the servers; on the hub's own they cannot reach each other |
 //! | `use_internal_ip` | on named networks | reach servers at their containers' addresses and publish no port |
 //! | `host_ip`, `port` | `127.0.0.1`, 8888 | where a server's port is published, and which it is inside. Published on `0.0.0.0`, every container can reach it |
@@ -50,6 +55,20 @@
 //! | `remove` | true | remove a container when its server has stopped |
 //! | `reuse` | `if-unchanged` | what becomes of one that was kept: `never`, `if-unchanged`, `always` |
 //! | `extra_create`, `extra_host_config` | none | the body of the create request and its `HostConfig`, merged last |
+//!
+//! Refused when the configuration is read, with the key: an unknown key, a wrong type, an image that is
+//! no reference, a template with an unknown field, a relative or climbing path, two volumes at one place, a
+//! capability that there is not, `pre_pull` where nothing is pulled, and in `extra_create` and
+//! `extra_host_config` whatever the engine's API does not have. Refused at a start, before the engine
+//! hears of it: an image that is not allowed, a limit that the engine cannot enforce, an account with
+//! uid 0, and arguments and variables with a NUL in them.
+//!
+//! # The network
+//!
+//! Without `network_name` the hub makes the bridge `hubd-INSTANCE` when it first needs it, labelled with
+//! `hubd.instance`. It stays when the hub ends: servers outlive the hub, and firewall rules may name its
+//! address range, which a new network need not get again. `hubd doctor` names it, and the command that
+//! removes it from a host that has no hub any more.
 //!
 //! # Whose files
 //!

@@ -91,6 +91,20 @@ impl ServerNetwork {
         self.lock().as_ref()?.gateway.clone()
     }
 
+    /// Whether the engine has it already.
+    pub(crate) async fn is_there(&self, engine: &Engine) -> Result<bool, SpawnError> {
+        Ok(self.find(engine).await?.is_some())
+    }
+
+    /// Removes our own network; for whoever has made it to look at it.
+    pub(crate) async fn remove(&self, engine: &Engine) -> Result<(), SpawnError> {
+        self.forget();
+        engine
+            .remove_network(&self.name)
+            .await
+            .map_err(|error| error.doing("remove the network that was made for a look"))
+    }
+
     /// Looks again the next time: it was there and is not any more.
     pub(crate) fn forget(&self) {
         *self.lock() = None;

@@ -24,6 +24,8 @@ use crate::name::ContainerName;
 /// How often the engine is asked again about something that is about to happen, and how long apart.
 pub(crate) const TRIES: u32 = 50;
 pub(crate) const PAUSE: Duration = Duration::from_millis(100);
+/// What could not be done when a container was not made.
+const CREATE: &str = "create the container";
 
 /// What of the engine belongs to one server.
 #[derive(Debug)]
@@ -91,16 +93,20 @@ impl Ours {
         &mut self,
         body: ContainerCreateBody,
     ) -> Result<ContainerId, SpawnError> {
-        let doing = "create the container";
-        match self.create_once(body.clone()).await? {
-            Err(error) if error.is_conflict() => {
-                self.make_room(error).await?;
-                self.create_once(body)
-                    .await?
-                    .map_err(|error| error.doing(doing))
+        let launch = body.labels.as_ref().and_then(launch_of);
+        for _ in 0..TRIES {
+            match self.create_once(body.clone()).await? {
+                Ok(id) => return Ok(id),
+                Err(error) if error.is_conflict() => {
+                    if let Some(id) = self.make_room(error, launch.as_ref()).await? {
+                        return Ok(id);
+                    }
+                }
+                Err(error) => return Err(error.doing(CREATE)),
             }
-            made => made.map_err(|error| error.doing(doing)),
         }
+        let made = self.create_once(body).await?;
+        made.map_err(|error| error.doing(CREATE))
     }
 
     async fn create_once(
@@ -118,18 +124,32 @@ impl Ours {
         }
     }
 
-    /// The name is taken: by ours, which is removed, or by somebody else's, which is left alone.
-    async fn make_room(&self, conflict: EngineError) -> Result<(), SpawnError> {
+    /// The name is taken: by what was made for this very run, which is taken up; by ours, which is
+    /// removed; or by somebody else's, which is left alone.
+    async fn make_room(
+        &self,
+        conflict: EngineError,
+        launch: Option<&LaunchId>,
+    ) -> Result<Option<ContainerId>, SpawnError> {
         let holder = self
             .engine()
             .named(&self.name)
             .await
             .map_err(|error| error.doing("say what holds the container's name"))?;
         let Some(holder) = holder else {
-            return Ok(());
+            // It went meanwhile; or it is still being made, for a hub that has crashed, and can be
+            // seen when it is.
+            sleep(PAUSE).await;
+            return Ok(None);
         };
-        match holder.id() {
-            Some(id) if self.identity.owns(holder.labels()) => self.remove(&id).await,
+        match (holder.id(), holder.labels()) {
+            (Some(id), Some(labels)) if self.identity.owns(Some(labels)) => {
+                if launch.is_some() && launch_of(labels).as_ref() == launch {
+                    return Ok(Some(id));
+                }
+                self.remove(&id).await?;
+                Ok(None)
+            }
             _ => {
                 let message = format!(
                     "There is a container named \"{name}\" that this hub did not make for this \

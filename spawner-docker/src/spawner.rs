@@ -59,7 +59,7 @@ pub(crate) struct Run {
     /// Where it was reached at first.
     pub(crate) endpoint: Option<Endpoint>,
     /// How it ended, once that was told.
-    ended: Option<ExitStatus>,
+    pub(crate) ended: Option<ExitStatus>,
     /// What is heard of the container; `None` until somebody listens.
     heard: Option<watch::Receiver<Heard>>,
     /// Whether the container was looked at since something was heard of it.
@@ -258,6 +258,15 @@ impl Spawner for DockerSpawner {
             run.endpoint.clone_from(&endpoint);
         }
         Ok(endpoint)
+    }
+
+    async fn check_listener(&mut self, _: &Endpoint) -> Result<(), SpawnError> {
+        // Its port is the engine's to give, so nobody else is there; but it may have ended.
+        let ended = self.run.as_ref().and_then(|run| run.ended);
+        match ended {
+            None => Ok(()),
+            Some(status) => self.why_it_ended(status).await.map_or(Ok(()), Err),
+        }
     }
 
     fn get_env(&self, ctx: &SpawnContext) -> Env {

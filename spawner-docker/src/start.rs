@@ -25,6 +25,13 @@ use crate::patch::Overrides;
 use crate::reuse::{Fate, env_file, make_reusable};
 use crate::spawner::{DockerSpawner, Run};
 
+/// The exit code for a program that is there and cannot be executed.
+const NOT_A_PROGRAM: i32 = 126;
+/// The exit code for a program that is not there.
+const NOT_FOUND: i32 = 127;
+/// Among how many of the last lines the init process is looked for: it says one, and ends.
+const INIT_LINES: usize = 5;
+
 /// The variables by which a server finds the hub.
 pub(crate) const HUB_URLS: [&str; 2] = ["JUPYTERHUB_API_URL", "JUPYTERHUB_ACTIVITY_URL"];
 
@@ -208,8 +215,11 @@ impl DockerSpawner {
                 .as_ref()
                 .map_or(PollStatus::Exited(ExitStatus::Unknown), Container::status);
             if let PollStatus::Exited(status) = status {
-                let message = format!("The server ended while it was being started: {status}.");
-                return Err(SpawnError::new(SpawnErrorKind::Exited(status), message));
+                let known = self.why_it_ended(status).await;
+                return Err(known.unwrap_or_else(|| {
+                    let message = format!("The server ended while it was being started: {status}.");
+                    SpawnError::new(SpawnErrorKind::Exited(status), message)
+                }));
             }
             if let Some(endpoint) = container.and_then(|found| self.address(&found)) {
                 return Ok(endpoint);
@@ -223,10 +233,59 @@ impl DockerSpawner {
     }
 }
 
+impl DockerSpawner {
+    /// What is known of a container that ended early beyond its exit status: that the program it was
+    /// to run is not there, or is none. With an init process inside, that is not a failed start.
+    pub(crate) async fn why_it_ended(&self, status: ExitStatus) -> Option<SpawnError> {
+        if !matches!(status, ExitStatus::Code(NOT_A_PROGRAM | NOT_FOUND)) {
+            return None;
+        }
+        let log = self.log_tail(INIT_LINES).await;
+        let (program, reason) = log.iter().rev().find_map(|line| said_by_init(line))?;
+        let message = format!(
+            "The program \"{program}\" cannot be run in the container: {reason}. An admin can \
+             check `cmd`, or choose an image that has it."
+        );
+        Some(SpawnError::new(SpawnErrorKind::Exited(status), message))
+    }
+}
+
+/// Takes the program and the reason out of a line of the init process, as
+/// `[FATAL tini (7)] exec nosuch failed: No such file or directory`.
+fn said_by_init(line: &str) -> Option<(&str, &str)> {
+    let line = line.strip_prefix("[FATAL tini")?;
+    let (_, said) = line.split_once("] exec ")?;
+    said.split_once(" failed: ")
+}
+
 /// The error of an image that the engine does not have.
 pub(crate) fn image_is_missing(image: &ImageRef) -> SpawnError {
     let message = format!(
         "The image \"{image}\" is not on this host. An admin can fetch it: \"docker pull {image}\"."
     );
     SpawnError::new(SpawnErrorKind::NotFound, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn init_says_what_it_could_not_run() {
+        for (line, said) in [
+            (
+                "[FATAL tini (7)] exec nosuch failed: No such file or directory",
+                Some(("nosuch", "No such file or directory")),
+            ),
+            (
+                "[FATAL tini (12)] exec /etc/passwd failed: Permission denied",
+                Some(("/etc/passwd", "Permission denied")),
+            ),
+            ("[WARN  tini (7)] exec x failed: y", None),
+            ("exec nosuch failed: No such file or directory", None),
+            ("", None),
+        ] {
+            assert_eq!(said_by_init(line), said, "{line}");
+        }
+    }
 }

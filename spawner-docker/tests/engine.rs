@@ -9,11 +9,11 @@ use std::time::Duration;
 use bollard::query_parameters::{KillContainerOptionsBuilder, RemoveContainerOptionsBuilder};
 use serde_json::{Value, json};
 use spawner_core::{
-    Endpoint, ExitStatus, FormContext, Known, LaunchId, OptionsForm, PollStatus, ServerId,
+    Endpoint, ExitStatus, Finding, FormContext, Known, LaunchId, OptionsForm, PollStatus, ServerId,
     SpawnErrorKind, Spawner, SpawnerConfig, SpawnerFactory as _, SpawnerState, StopMode, UserName,
-    UserOptions,
+    UserOptions, Verdict,
 };
-use spawner_docker::{Overrides, Patch};
+use spawner_docker::{DockerFactory, DockerSettings, Overrides, Patch};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -101,6 +101,72 @@ async fn the_end_is_heard_with_its_reason() {
         spawner.stop(StopMode::Graceful).await.unwrap();
         assert_eq!(hub.containers().await, [""; 0]);
     }
+}
+
+#[tokio::test]
+async fn a_program_that_is_not_in_the_image_is_named() {
+    let Some(hub) = Hub::open().await else { return };
+    let config = SpawnerConfig {
+        cmd: vec!["/nosuch-program".to_owned()],
+        ..SpawnerConfig::default()
+    };
+    // The probe's image has an entry point, which would take it for an argument.
+    let table = json!({"extra_create": {"Entrypoint": []}});
+    let mut spawner = hub.configured(config, table).spawner(&alice());
+    let launch = launch(&mut spawner, json!({})).await;
+    // Whether it has ended when the engine says that it was started is a race.
+    let error = match spawner.start(launch).await {
+        Err(error) => error,
+        Ok(endpoint) => {
+            assert_eq!(spawner.exited().await, ExitStatus::Code(127));
+            spawner.check_listener(&endpoint).await.unwrap_err()
+        }
+    };
+    assert_eq!(error.kind(), SpawnErrorKind::Exited(ExitStatus::Code(127)));
+    let said = "\"/nosuch-program\" cannot be run in the container: No such file";
+    assert!(error.to_string().contains(said), "{error}");
+    spawner.stop(StopMode::Now).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_engine_is_looked_at_from_all_sides() {
+    let Some(hub) = Hub::open().await else { return };
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).await.unwrap();
+    let url = format!("http://{}/hub/api", listener.local_addr().unwrap());
+    let url = url.replace("0.0.0.0", "127.0.0.1");
+    let answer = async {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.write_all(b"HTTP/1.0 204 Fine\r\n\r\n").await;
+        }
+    };
+    // On a network of the hub's own, which is not there yet and is not left there.
+    let mut settings = json!({"image": hub.image.name, "prefix": hub.prefix()});
+    settings["pull_policy"] = json!("never");
+    let settings = DockerSettings::from_table(settings.as_object().unwrap()).unwrap();
+    let factory = DockerFactory::new(SpawnerConfig::default(), settings, hub.instance.clone());
+    let findings = tokio::select! {
+        findings = factory.diagnose(&url) => findings,
+        () = answer => unreachable!("it answers for ever"),
+    };
+    let fine = |found: &Finding| found.verdict != Verdict::Problem;
+    assert!(findings.iter().all(fine), "{findings:#?}");
+    let reaches = |found: &Finding| found.message.contains("reaches the hub at");
+    assert!(findings.iter().any(reaches), "{findings:#?}");
+    assert_eq!(hub.containers().await, [""; 0]);
+    let none = None::<bollard::query_parameters::InspectNetworkOptions>;
+    let network = format!("hubd-{}", hub.instance);
+    assert!(hub.docker.inspect_network(&network, none).await.is_err());
+
+    // And an engine that is not there.
+    let nowhere = hub.factory(json!({"host": "unix:///nonexistent/engine.sock"}));
+    let findings = nowhere.diagnose(&url).await;
+    assert_eq!(findings.len(), 1);
+    assert_eq!(findings[0].verdict, Verdict::Problem);
+    assert!(
+        findings[0].message.contains("cannot be reached"),
+        "{findings:?}"
+    );
 }
 
 #[tokio::test]
@@ -221,6 +287,26 @@ async fn an_older_container_of_ours_gives_way() {
     unknowing.stop(StopMode::Now).await.unwrap();
     assert_eq!(spawner.poll().await.unwrap(), PollStatus::Running);
     spawner.stop(StopMode::Now).await.unwrap();
+    assert_eq!(hub.containers().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn what_the_same_launch_has_made_is_taken_up() {
+    let Some(hub) = Hub::open().await else { return };
+    let mut first = hub.spawner(json!({}));
+    let launched = launch(&mut first, json!({})).await;
+    let run = launched.ctx.launch_id.clone();
+    first.start(launched).await.unwrap();
+    let made = hub.container().await;
+    drop(first);
+    let mut again = hub.spawner(json!({}));
+    let mut same = launch(&mut again, json!({})).await;
+    same.ctx.launch_id = run;
+    let endpoint = again.start(same).await.unwrap();
+    hub.listening().await;
+    assert_eq!(get(&endpoint, "/").await, "ok\n");
+    assert_eq!(hub.container().await, made);
+    again.stop(StopMode::Now).await.unwrap();
     assert_eq!(hub.containers().await, [""; 0]);
 }
 

@@ -2,7 +2,7 @@
 //! them, what it does while nothing happens, and how soon it notices an end.
 //!
 //! `cargo bench -p spawner-local --bench thousand --profile fastrel`, with the number of servers as
-//! an argument after `--`.
+//! an argument after `--`, and `off` beside it for servers without control groups.
 //!
 //! The servers are this very program, which then answers every request with 200. What the kernel
 //! needs for them is measured in the same run: they are started by `posix_spawn`, as many at a time,
@@ -33,6 +33,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// The argument that makes this program a server.
 const SERVE: &str = "serve";
+/// The argument that does without control groups.
+const OFF: &str = "off";
 /// How many starts go on at the same time: what a hub allows by default.
 const AT_A_TIME: usize = 100;
 /// How long one probe of the floor may take, as with the owner tasks.
@@ -52,7 +54,8 @@ fn main() -> ExitCode {
     let servers = given.unwrap_or(if measured { 1_000 } else { 2 });
     let idle = if measured { IDLE } else { Duration::ZERO };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(run(servers, idle));
+    let grouped = !std::env::args().any(|arg| arg == OFF);
+    runtime.block_on(run(servers, idle, grouped));
     ExitCode::SUCCESS
 }
 
@@ -76,10 +79,11 @@ fn serve() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-async fn run(count: usize, idle: Duration) {
-    println!("{count} servers, {AT_A_TIME} starts at a time");
+async fn run(count: usize, idle: Duration, grouped: bool) {
+    let groups = if grouped { "with" } else { "without" };
+    println!("{count} servers, {AT_A_TIME} starts at a time, {groups} control groups");
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let fleet = Fleet::new(count, dir.path());
+    let fleet = Fleet::new(count, dir.path(), grouped);
     let before = resident();
     let began = Instant::now();
     fleet.start().await;
@@ -181,7 +185,7 @@ struct Fleet {
 }
 
 impl Fleet {
-    fn new(count: usize, dir: &Path) -> Self {
+    fn new(count: usize, dir: &Path, grouped: bool) -> Self {
         let program = std::env::current_exe().expect("the path of this program");
         let program = program.into_os_string().into_string().expect("UTF-8");
         let config = SpawnerConfig {
@@ -189,9 +193,10 @@ impl Fleet {
             poll_interval: Duration::from_secs(30),
             ..SpawnerConfig::default()
         };
+        let cgroup = if grouped { "auto" } else { OFF };
         let factory = LocalFactory::simple(BackendSetup {
             config,
-            settings: Map::new(),
+            settings: Map::from_iter([("cgroup".to_owned(), cgroup.into())]),
             state_dir: dir.into(),
             instance: "bench".into(),
         })

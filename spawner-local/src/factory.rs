@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use nix::unistd::{Uid, User};
 use spawner_core::{
-    BackendSetup, BoxError, Found, Known, Registry, ServerId, SetupError, SpawnError,
-    SpawnErrorKind, Spawner, SpawnerConfig, SpawnerFactory,
+    BackendSetup, BoxError, Finding, Found, Known, Registry, ServerId, SetupError, SpawnError,
+    SpawnErrorKind, Spawner, SpawnerConfig, SpawnerFactory, Verdict,
 };
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -148,6 +148,22 @@ impl SpawnerFactory for LocalFactory {
         checked.await.map_err(|error| {
             SpawnError::other("The log directory could not be looked at.").with_source(error)
         })?
+    }
+
+    async fn diagnose(&self, _hub_url: &str) -> Vec<Finding> {
+        let shared = Arc::clone(&self.shared);
+        let groups = spawn_blocking(move || shared.place.diagnose(&shared.limits)).await;
+        let mut findings = vec![Finding::of(
+            can_hold_processes(),
+            "servers can be started and kept track of",
+        )];
+        findings.extend(groups.ok());
+        if !Uid::effective().is_root() && matches!(self.shared.run_as, RunAs::SystemUser { .. }) {
+            let message = "this account is not root, so only its own server can be started; run \
+                           the hub as root, or see `kind = \"simple\"`";
+            findings.push(Finding::new(Verdict::Warning, message));
+        }
+        findings
     }
 
     async fn reap(&self, known: &[Known]) -> Result<Vec<Found>, SpawnError> {

@@ -121,6 +121,10 @@ fn all_marked(instance: &str, known: &HashSet<LaunchId>, place: &Place) -> io::R
         if about_to.iter().all(shows) || Instant::now() >= deadline {
             return Ok(found);
         }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a thread of its own, and no event tells that a program begins to run"
+        )]
         std::thread::sleep(LOOK_AGAIN);
     }
 }

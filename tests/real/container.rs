@@ -28,6 +28,7 @@ async fn hub(engine: &Engine, tunnel: &Tunnel) -> TestHub {
         .set("spawner.docker.image", IMAGE)
         .set("spawner.docker.allowed_images", allowed)
         .set("spawner.docker.network_name", engine.network())
+        .set("spawner.docker.prefix", engine.prefix())
         .set("spawner.docker.use_internal_ip", false)
         .start()
         .await;

@@ -7,6 +7,7 @@ use std::env;
 use std::io::{Write, stderr};
 use std::process::Command;
 use std::sync::Once;
+use std::time::Instant;
 
 /// The image as `tests/run` leaves it.
 pub const IMAGE: &str = "hubd-test-jupyter:current";
@@ -44,6 +45,11 @@ impl Engine {
         Some(Self { network: name })
     }
 
+    /// A prefix for containers' names that no other story has: all hubs share the names of an engine.
+    pub fn prefix(&self) -> &str {
+        &self.network[.."hubd-test-".len() + 8]
+    }
+
     /// The network's name.
     pub fn network(&self) -> &str {
         &self.network
@@ -55,6 +61,13 @@ impl Engine {
         let listed = docker(&["ps", "--all", "--quiet", "--no-trunc", "--filter", &filter]);
         let listed = listed.expect("a list of containers");
         listed.lines().map(str::to_owned).collect()
+    }
+
+    /// Does something behind the hub's back; when it was begun.
+    pub fn run(&self, arguments: &[&str]) -> Instant {
+        let began = Instant::now();
+        docker(arguments).expect("the engine does it");
+        began
     }
 
     /// What the engine says of a container, by a template of its own.

@@ -158,6 +158,34 @@ async fn a_stop_takes_the_visitors_tokens_back() {
     assert_eq!(visitor.get("/user").await.status, StatusCode::FORBIDDEN);
 }
 
+/// The tokens of a run end with it, also when nobody was there to see it end.
+#[tokio::test]
+async fn no_token_outlives_a_server_that_ended_while_the_hub_was_down() {
+    let mut client = Client::new().await;
+    let code = client.code(&[]).await;
+    let granted = client.token(&code, &[]).await.json();
+    let hub = &mut client.hub;
+    let visitor = hub.api(granted["access_token"].as_str());
+    let own = hub.api(Some(&client.secret));
+    let program = hub.admin().token_for("tee").await;
+    for token in [&visitor, &own, &program] {
+        assert_eq!(token.get("/user").await.status, StatusCode::OK);
+    }
+
+    hub.kill().await;
+    hub_tests::processes::end_all(hub.folder());
+    hub.start_again().await;
+    hub.admin().until_stopped("tee").await;
+
+    for token in [&visitor, &own] {
+        assert_eq!(token.get("/user").await.status, StatusCode::FORBIDDEN);
+    }
+    assert_eq!(program.get("/user").await.status, StatusCode::OK);
+    let left = hub.admin().get("/users/tee/tokens").await.json();
+    let left = left["api_tokens"].as_array().expect("a list");
+    assert_eq!(left.len(), 1, "the one that is no server's: {left:?}");
+}
+
 #[tokio::test]
 async fn what_cannot_be_sent_back_is_refused_on_the_spot() {
     let mut client = Client::new().await;

@@ -122,37 +122,3 @@ async fn a_start_that_a_crash_cut_off_leaves_no_process() {
     hub.admin().until_stopped("tee").await;
     hub.until_no_server_is_left().await;
 }
-
-/// The tokens of a run end with it, also when nobody was there to see it end.
-#[tokio::test]
-async fn no_token_outlives_a_server_that_ended_meanwhile() {
-    let mut hub = TestHub::start().await;
-    let mut tee = Visitor::new(hub.browser(), "tee");
-    tee.start().await;
-    let environment = tee
-        .browser
-        .fetch(Method::GET, "/user/tee/env", None)
-        .await
-        .json();
-    let own = hub.api(environment["JUPYTERHUB_API_TOKEN"].as_str());
-    let tokens = hub.admin().get("/users/tee/tokens").await.json();
-    let tokens = tokens["api_tokens"].as_array().expect("a list");
-    let issued = tokens
-        .iter()
-        .filter(|token| token["oauth_client"] != "JupyterHub")
-        .count();
-    assert_eq!(issued, 1, "its client's, for the visitor: {tokens:?}");
-    assert_eq!(own.get("/user").await.status, StatusCode::OK);
-    let program = hub.admin().token_for("tee").await;
-
-    hub.kill().await;
-    hub_tests::processes::end_all(hub.folder());
-    hub.start_again().await;
-    hub.admin().until_stopped("tee").await;
-
-    assert_eq!(own.get("/user").await.status, StatusCode::FORBIDDEN);
-    let left = hub.admin().get("/users/tee/tokens").await.json();
-    let left = left["api_tokens"].as_array().expect("a list");
-    assert_eq!(left.len(), 1, "the one that is no server's: {left:?}");
-    assert_eq!(program.get("/user").await.status, StatusCode::OK);
-}

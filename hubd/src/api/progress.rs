@@ -51,8 +51,7 @@ pub(super) async fn get(
         (place @ (Place::Starting | Place::Checking), None) => {
             follow(await_end(app, id, place), &stop)
         }
-        (Place::Stopping, None) => return Err(not_starting(&id)),
-        (Place::Stopped, None) => {
+        (Place::Stopping | Place::Stopped, None) => {
             let event = past_failure(&app, &id).ok_or_else(|| not_starting(&id))?;
             Body::from(data(&event))
         }
@@ -159,7 +158,7 @@ fn failed(cause: &str) -> Value {
     json!({ "progress": 100, "failed": true, "message": message })
 }
 
-/// The end of the last start of a stopped server, if it failed.
+/// The end of the last start of a server that is stopped or being cleared, if it failed.
 fn past_failure(app: &App, server: &ServerId) -> Option<Value> {
     let logged = || match app.servers.look(server).progress?.events().pop()? {
         ProgressEvent::Failed { message } => Some(message),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{check_config, completions, print_config, quickstart, run, token, user};
+use super::{check_config, completions, doctor, print_config, quickstart, run, token, user};
 
 /// A JupyterHub for one host: people log in and get a Jupyter server of their own.
 ///
@@ -29,6 +29,7 @@ enum Command {
     User(user::Args),
     Token(token::Args),
     CheckConfig(check_config::Args),
+    Doctor(doctor::Args),
     PrintConfig(print_config::Args),
     Completions(completions::Args),
 }
@@ -41,6 +42,7 @@ impl Command {
             Self::User(args) => args.run(),
             Self::Token(args) => args.run(),
             Self::CheckConfig(args) => args.run(),
+            Self::Doctor(args) => args.run(),
             Self::PrintConfig(args) => args.run(),
             Self::Completions(args) => args.run(),
         }

@@ -13,6 +13,7 @@ mod books;
 mod check_config;
 mod completions;
 mod config_file;
+mod doctor;
 mod output;
 mod print_config;
 mod quickstart;

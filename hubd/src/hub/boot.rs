@@ -295,7 +295,7 @@ fn scopes_of_servers(directory: &Directory) -> Vec<String> {
 }
 
 /// Where the hub is, as servers and their visitors see it.
-fn urls(hub: &HubTable, address: SocketAddr) -> HubUrls {
+pub(super) fn urls(hub: &HubTable, address: SocketAddr) -> HubUrls {
     let trim = |url: &Url| url.as_str().trim_end_matches('/').to_owned();
     let reached_at = hub
         .connect_url

@@ -1,7 +1,7 @@
 //! The control socket: how commands on this host talk to the hub that runs.
 //!
 //! ```text
-//! hubd user, token, quickstart --Client--> state_dir/control.sock --Control--> Accounts, TokenDesk, Servers
+//! hubd user, token, quickstart, doctor --Client--> state_dir/control.sock --Control--> Accounts, TokenDesk, Servers
 //!                               HTTP/1.1, JSON
 //! GET    /status                 who runs, and where it serves
 //! GET    /users                  everybody in the books
@@ -43,6 +43,10 @@ pub(crate) struct Status {
     pub(crate) pid: u32,
     /// The address that a person opens.
     pub(crate) url: String,
+    /// The address of its API, as servers are told it.
+    pub(crate) api_url: String,
+    /// What tells its servers from those of other hubs.
+    pub(crate) instance: String,
 }
 
 /// The body of every answer that is no success.

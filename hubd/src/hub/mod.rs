@@ -12,6 +12,7 @@
 mod boot;
 mod builder;
 pub(crate) mod control;
+mod doctor;
 mod error;
 mod hooks;
 mod running;

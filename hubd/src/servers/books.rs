@@ -127,15 +127,32 @@ impl Journal for Books {
         Ok(())
     }
 
+    async fn failed(
+        &self,
+        server: &ServerId,
+        launch: &LaunchId,
+        outcome: &Outcome,
+    ) -> Result<(), BoxError> {
+        let (row, failure) = (self.row(server)?, serde_json::to_value(outcome)?);
+        self.store
+            .servers()
+            .mark_failed(row.id, launch.clone(), failure)
+            .await?;
+        Ok(())
+    }
+
     async fn stopped(
         &self,
         server: &ServerId,
-        _: &LaunchId,
+        launch: &LaunchId,
         outcome: &Outcome,
     ) -> Result<(), BoxError> {
         // Nothing of it is left, so the route goes whatever becomes of the row.
         self.unroute(server);
+        let row = self.row(server)?;
         let failure = match &outcome.ending {
+            // By a hub that was started while a failed start was cleared: the reason stays.
+            Ending::Stopped if row.launch_id.as_ref() == Some(launch) => row.last_failure.clone(),
             Ending::Stopped => None,
             Ending::Failed(_) => Some(serde_json::to_value(outcome)?),
             Ending::Exited(_) => {
@@ -143,7 +160,6 @@ impl Journal for Books {
                 Some(serde_json::to_value(outcome)?)
             }
         };
-        let row = self.row(server)?;
         self.store
             .servers()
             .mark_stopped(row.id, failure, Timestamp::now())

@@ -146,6 +146,11 @@ impl Servers {
         self.inner.named_servers_per_user
     }
 
+    /// The address of the hub's API, as servers are told it.
+    pub(crate) fn api_url(&self) -> &str {
+        &self.inner.urls.api_url
+    }
+
     /// The signal that the hub is stopping.
     pub(crate) fn stop_signal(&self) -> &CancellationToken {
         self.inner.tasks.stop_signal()

@@ -18,7 +18,7 @@ use super::mirror::Mirror;
 use super::rows::Rows;
 use super::servers::Servers;
 use super::sessions::Sessions;
-use super::state_dir::{StateDir, failed};
+use super::state_dir::{StateDir, database_in, failed};
 use super::tokens::Tokens;
 use super::users::Users;
 use super::writer::{Job, Write, Writer};
@@ -57,6 +57,11 @@ impl Store {
     /// Reads and checks the whole file, so it takes some milliseconds; meant for the start of the hub.
     pub(crate) fn open(state_dir: &Path) -> Result<Self, OpenError> {
         Self::start(Database::open(StateDir::claim(state_dir)?)?)
+    }
+
+    /// Whether there are books in `state_dir`. An error means that it cannot be told.
+    pub(crate) fn is_in(state_dir: &Path) -> std::io::Result<bool> {
+        database_in(state_dir).try_exists()
     }
 
     /// An empty store that is gone when it is dropped.

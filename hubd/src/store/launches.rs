@@ -6,6 +6,8 @@
 //!    +--------------------------+------------------mark_stopped----------------------+
 //! ```
 //!
+//! Why a start failed can be in the books before its end is: `mark_failed`, in `Stopping`.
+//!
 //! Each is one transaction and comes before the act it records. What a run brings along (the
 //! server's token, its OAuth client, all that the client was issued) begins and ends in the same
 //! commit as the run, so no token outlives its server. Writes on behalf of a run name its launch id:
@@ -36,6 +38,8 @@ statements! {
     MARK_RUNNING = "UPDATE servers SET stage = 'running', endpoint = ?3, state = ?4
         WHERE id = ?1 AND launch_id = ?2 AND stage IN ('starting', 'running') RETURNING *";
     MARK_STOPPING = "UPDATE servers SET stage = 'stopping' WHERE id = ?1 AND stage <> 'stopped' RETURNING *";
+    MARK_FAILED = "UPDATE servers SET last_failure = ?3
+        WHERE id = ?1 AND launch_id = ?2 AND stage = 'stopping' RETURNING *";
     MARK_STOPPED = "UPDATE servers SET stage = 'stopped', launch_id = NULL, state = NULL, endpoint = NULL,
             started = NULL, last_activity = ?2, last_failure = ?3
         WHERE id = ?1 RETURNING *";
@@ -142,6 +146,25 @@ impl Servers<'_> {
             .write(move |rows| {
                 let row = rows.one(MARK_STOPPING, [server], Server::from_row)?;
                 let row = row.ok_or_else(|| denied(rows, server, "the server is stopped"))?;
+                Ok(changed(rows, row))
+            })
+            .await
+    }
+
+    /// Records why a start has failed, before it is known that nothing of it is left.
+    pub(crate) async fn mark_failed(
+        self,
+        server: ServerRowId,
+        launch: LaunchId,
+        failure: Value,
+    ) -> Result<Arc<Server>, StoreError> {
+        self.0
+            .write(move |rows| {
+                let failure = to_json("the report of the failure", &failure)?;
+                let values = (server, launch.as_str(), failure);
+                let row = rows.one(MARK_FAILED, values, Server::from_row)?;
+                let over = "that run is over or is not being cleared";
+                let row = row.ok_or_else(|| denied(rows, server, over))?;
                 Ok(changed(rows, row))
             })
             .await
@@ -261,6 +284,11 @@ mod tests {
         let stopping = servers.mark_stopping(row).await.unwrap();
         assert_eq!(stopping.stage, Stage::Stopping);
         assert_eq!(stopping.endpoint, Some(port(80)));
+        let early = json!({"phase": "waiting"});
+        let run = stopping.launch_id.clone().unwrap();
+        let failed = servers.mark_failed(row, run, early.clone()).await.unwrap();
+        assert_eq!(failed.stage, Stage::Stopping);
+        assert_eq!(failed.last_failure, Some(early));
         let failure = Some(json!({"phase": "running", "exit": 1}));
         let stopped = servers
             .mark_stopped(row, failure.clone(), at(9))
@@ -337,8 +365,10 @@ mod tests {
             .await;
         assert!(matches!(late, Err(StoreError::Conflict(_))));
         // The stop itself still needs to find the server.
-        servers.save_state(row, id, state(2)).await.unwrap();
+        servers.save_state(row, id.clone(), state(2)).await.unwrap();
         servers.mark_stopped(row, None, at(9)).await.unwrap();
+        let late = servers.mark_failed(row, id, json!({})).await;
+        assert!(matches!(late, Err(StoreError::Conflict(_))));
         let late = servers.mark_stopping(row).await;
         assert!(matches!(late, Err(StoreError::Conflict(_))));
     }

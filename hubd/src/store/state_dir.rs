@@ -42,8 +42,13 @@ impl StateDir {
 
     /// Where the database is or will be.
     pub(super) fn database(&self) -> PathBuf {
-        self.path.join("hubd.sqlite")
+        database_in(&self.path)
     }
+}
+
+/// Where the database of a state directory is or will be.
+pub(super) fn database_in(state_dir: &Path) -> PathBuf {
+    state_dir.join("hubd.sqlite")
 }
 
 /// Refuses what another user owns and what group or others can use.

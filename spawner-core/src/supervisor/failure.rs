@@ -10,7 +10,7 @@ use crate::outcome::{Failure, StartPhase};
 use crate::status::{ExitStatus, PollStatus};
 
 /// How long the poll of a server that failed to start may take.
-const POLL_LIMIT: Duration = Duration::from_secs(5);
+const POLL_LIMIT: Duration = Duration::from_secs(2);
 
 impl Owner {
     /// The failure, and who asked for a stop while it was looked into: they do not wait for that.
@@ -39,11 +39,13 @@ impl Owner {
             if failure.status.is_none() {
                 let poll = guarded(server, "poll", async { spawner.poll().await });
                 failure.status = match tokio::time::timeout(POLL_LIMIT, poll).await {
-                    // Still running, cannot tell, or never known to have begun: nothing to report.
                     Ok(Ok(Ok(PollStatus::Exited(status)))) if status != ExitStatus::Unknown => {
                         Some(status)
                     }
-                    _ => None,
+                    // Still running, or never known to have begun: nothing to report.
+                    Ok(Ok(Ok(_))) => None,
+                    // Who cannot tell has no log either, and somebody waits for the reason.
+                    _ => return,
                 };
             }
             failure.log_tail = super::owner::last_lines(server, &**spawner).await;

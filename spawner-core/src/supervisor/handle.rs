@@ -93,8 +93,10 @@ impl ServerHandle {
         &self.id
     }
 
-    /// Starts the server and returns when it answers, or when the start has ended otherwise and
-    /// nothing of it is left. A caller that stops waiting does not stop the start.
+    /// Starts the server and returns when it answers, or when the start has ended otherwise. Then
+    /// nothing of it is left, with one exception: a failure whose clearing takes longer than two
+    /// seconds is told before, and the phase stays `Stopping` until nothing is left. A caller that
+    /// stops waiting does not stop the start.
     ///
     /// Example: see [`supervise`](crate::supervise).
     pub async fn start(&self, ctx: SpawnContext) -> Result<Endpoint, StartError> {

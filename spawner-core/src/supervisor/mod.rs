@@ -15,7 +15,8 @@
 //! - Requests queue behind a long start, but a stop does not wait: it cancels the start.
 //! - "Cannot tell" leads to `Unknown` and back, never to `Stopped`.
 //! - Every run ends in `Stopping`, which is left only when the spawner says that nothing is left.
-//!   A stop that fails is tried again with growing pauses, and the state is kept.
+//!   A stop that fails is tried again with growing pauses, and the state is kept. Whoever waits for
+//!   a start that failed hears why after two seconds of that; a stop is answered when it is true.
 //! - The [`Journal`](crate::Journal) is told before the phase changes, so that what the world can
 //!   see was recorded before.
 

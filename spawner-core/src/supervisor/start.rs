@@ -1,23 +1,29 @@
 //! A start as a whole: its phases in order, another address when the first was taken, its end.
 
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::breaker::Breaker;
 use super::budget::{Budget, Limit};
-use super::guard::Panicked;
+use super::guard::{Panicked, guarded};
 use super::handle::StartError;
 use super::owner::{Owner, Run, StopRequest};
 use super::phase::Event;
+use super::stop::booked;
 use crate::context::SpawnContext;
 use crate::endpoint::Endpoint;
 use crate::error::{BoxError, SpawnError, SpawnErrorKind, error_chain};
-use crate::outcome::{Ending, StartPhase};
+use crate::outcome::{Ending, Outcome, StartPhase};
 use crate::progress::ProgressLog;
 use crate::status::StopMode;
 
 /// How many addresses are tried when somebody else always listens there.
 const ADDRESSES: u32 = 3;
+/// How long the reason of a failed start is held back until nothing of the start is left.
+const CLEARING: Duration = Duration::from_secs(2);
 
 /// Why a start did not reach its end.
 pub(super) enum Abort {
@@ -120,6 +126,10 @@ impl Owner {
     }
 
     /// Ends a start that failed or was stopped, and says so to everybody who waits.
+    ///
+    /// A failure is told when nothing of the start is left, or after [`CLEARING`]: a backend that
+    /// hangs would hold the reason back for as long as it hangs. The phase stays `Stopping` until
+    /// the run is cleared, so nothing is started beside what may be left.
     async fn give_up(
         &mut self,
         abort: Abort,
@@ -127,16 +137,42 @@ impl Owner {
         reply: oneshot::Sender<Result<Endpoint, StartError>>,
     ) {
         let (mode, ending, waiting) = self.ending(abort).await;
-        let message = match &ending {
-            Ending::Failed(failure) => failure.message.clone(),
-            _ => "The start was cancelled.".to_owned(),
+        let (message, early) = match &ending {
+            Ending::Failed(failure) => (failure.message.clone(), self.outcome(&ending)),
+            _ => ("The start was cancelled.".to_owned(), None),
         };
         progress.report(95, "Clearing what is left of the start");
         self.record_stopping().await;
-        let outcome = self.wind_down(mode, ending, waiting).await;
+        let (server, journal) = (self.id.clone(), Arc::clone(&self.deps.journal));
+        let mut cleared = std::pin::pin!(self.wind_down(mode, ending, waiting));
+        let in_time = tokio::time::timeout(CLEARING, &mut cleared).await;
+        let (outcome, cleared) = match (in_time, early) {
+            (Ok(outcome), _) => (outcome, None),
+            (Err(_elapsed), None) => (cleared.await, None),
+            (Err(_elapsed), Some(outcome)) => {
+                let recorded = journal.failed(&server, &outcome.launch_id, &outcome);
+                if let Err(error) = booked(guarded(&server, "failed", recorded)).await {
+                    tracing::error!(%server, error = error_chain(&*error), "cannot record why");
+                }
+                (Some(Arc::new(outcome)), Some(cleared))
+            }
+        };
         progress.failed(message);
         let error = outcome.map_or(StartError::Gone(super::Gone), StartError::Failed);
         let _ = reply.send(Err(error));
+        if let Some(cleared) = cleared {
+            cleared.await;
+        }
+    }
+
+    /// How the present run would end if it ended now.
+    fn outcome(&self, ending: &Ending) -> Option<Outcome> {
+        let run = self.run.as_ref()?;
+        Some(Outcome {
+            launch_id: run.launch_id.clone(),
+            at: SystemTime::now(),
+            ending: ending.clone(),
+        })
     }
 
     /// What a start that was given up ends with, how, and who waits for that.

@@ -161,16 +161,20 @@ impl Owner {
         let probe = &*self.deps.probe;
         let work = guarded(server, "the probe", async move {
             tokio::select! {
-                () = until_up(probe, endpoint, path) => Ok(Waited::Up),
+                // One that answered and has ended is no server to send people to. And always in the same
+                // order, so that a schedule which is drawn from a seed repeats itself.
+                biased;
                 status = heard_or_polled(server, spawner) => Ok(Waited::Ended(status)),
+                () = until_up(probe, endpoint, path) => Ok(Waited::Up),
             }
         });
         let waited = step(&mut self.inbox, &self.shared, limit, work).await?;
         let checked = self.check_listener(endpoint, budget).await;
         if let Waited::Ended(status) = waited {
-            // That it had no chance to listen explains its end; anything else does not.
+            // That it had no chance to listen explains its end, and so does what its spawner knows of
+            // it; anything else does not.
             return Err(match checked {
-                Err(abort) if abort.address_taken() => abort,
+                Err(abort) if abort.explains_an_end() => abort,
                 Err(Abort::Stop(stop)) => Abort::Stop(stop),
                 _ => {
                     let message = format!("The server ended before it answered: {status}.");
@@ -234,8 +238,9 @@ impl Owner {
 }
 
 impl Abort {
-    fn address_taken(&self) -> bool {
-        matches!(self, Self::Failed { error, .. } if error.kind() == SpawnErrorKind::AddressTaken)
+    fn explains_an_end(&self) -> bool {
+        use SpawnErrorKind::{AddressTaken, Exited};
+        matches!(self, Self::Failed { error, .. } if matches!(error.kind(), AddressTaken | Exited(_)))
     }
 }
 

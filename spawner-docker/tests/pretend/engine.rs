@@ -131,6 +131,16 @@ impl Pretend {
         self.inner.healed.send_modify(|healed| *healed += 1);
     }
 
+    /// Calls of `verb` go well again.
+    pub(crate) fn mend(&self, verb: Verb) {
+        self.inner.faults.lock().unwrap().remove(&verb);
+    }
+
+    /// From here on, nothing was asked so far.
+    pub(crate) fn forget_calls(&self) {
+        self.inner.calls.send_modify(Vec::clear);
+    }
+
     /// What was asked so far.
     pub(crate) fn calls(&self, verb: Verb) -> Vec<Call> {
         let calls = self.inner.calls.borrow();

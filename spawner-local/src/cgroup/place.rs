@@ -4,7 +4,9 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{Access, access, getxattr};
-use spawner_core::{LaunchId, SpawnError, SpawnErrorKind, StateError, escape_object_name};
+use spawner_core::{
+    Finding, LaunchId, SpawnError, SpawnErrorKind, StateError, Verdict, escape_object_name,
+};
 
 use super::group::{self, Group};
 use super::limits::{Limits, Unenforceable};
@@ -97,6 +99,25 @@ impl Place {
             }
         }
         Ok(())
+    }
+
+    /// What was found of control groups, and whether the limits that are set will hold.
+    pub(crate) fn diagnose(&self, limits: &Limits) -> Finding {
+        if let Err(error) = self.check(limits) {
+            return Finding::new(Verdict::Problem, error.to_string());
+        }
+        match &self.parent {
+            Ok(parent) => {
+                let parent = parent.display();
+                let fine = format!("each server gets a control group below {parent}");
+                Finding::new(Verdict::Fine, fine)
+            }
+            Err(reason) if self.required => Finding::of(Err(no_group(reason)), ""),
+            Err(reason) => Finding::new(
+                Verdict::Warning,
+                format!("servers get no control groups, so no limit can be set: {reason}"),
+            ),
+        }
     }
 
     /// A new group for the run `launch`, with its limits; `None` where servers do without.

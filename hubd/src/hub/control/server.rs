@@ -169,6 +169,8 @@ async fn status(State(desk): State<Arc<Desk>>) -> Json<Status> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
         url: desk.url.clone(),
+        api_url: desk.app.servers.api_url().to_owned(),
+        instance: desk.app.store.instance_id().to_owned(),
     })
 }
 

@@ -40,7 +40,13 @@ pub(super) async fn show(visit: Visit, named: Named) -> Result<Response, Instead
             };
             return visit.page(StatusCode::OK, &view);
         }
-        Place::Stopping => ServerState::Stopping,
+        Place::Stopping => {
+            // Of a start that failed and cannot be cleared yet the books have the reason.
+            if let Some(outcome) = last_outcome(app, server) {
+                return visit.over(server, Some(&outcome), next.as_ref()).await;
+            }
+            ServerState::Stopping
+        }
         Place::Checking => ServerState::Checking,
     };
     let view = WaitingView {

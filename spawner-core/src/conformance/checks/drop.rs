@@ -106,13 +106,20 @@ pub(in super::super) async fn a_crash_in_a_start_leaves_nothing_unknown(bench: &
     for_every_point(bench, async |polls| {
         let mut subject = bench.subject();
         let (through, saved) = start_at_most(&mut subject, polls).await?;
+        let server = subject.id.clone();
         // As near to a crash as a test comes: nobody is left but the books.
         drop(subject);
-        let mut next = bench.restarted(&saved)?;
-        next.stop(StopMode::Now).await?;
-        // What the drop itself has ended may take a moment.
-        let after = "a crash of the daemon, and a stop of what its last checkpoint told,";
-        bench.until_nothing_left(&next.id, after).await?;
+        // What the drop itself has ended may take a moment; so may what was being made.
+        let cleared = async || {
+            let mut next = bench.restarted(&saved)?;
+            next.stop(StopMode::Now).await?;
+            Ok(bench.census(&server).await?.is_empty().then_some(()))
+        };
+        let what = "waiting for nothing to be left of a start that a crash ended";
+        if bench.until(what, cleared).await.is_err() {
+            let after = "a crash of the daemon, and a stop of what its last checkpoint told,";
+            bench.nothing_left(&server, after).await?;
+        }
         Ok(through)
     })
     .await

@@ -323,6 +323,10 @@ impl Journal for Books {
         self.0.enter("book stopping").await;
         self.entry("stopping")
     }
+    async fn failed(&self, _: &ServerId, _: &LaunchId, _: &Outcome) -> Result<(), BoxError> {
+        self.0.enter("book failed").await;
+        self.entry("failed")
+    }
     async fn stopped(&self, _: &ServerId, _: &LaunchId, _: &Outcome) -> Result<(), BoxError> {
         self.0.enter("book stopped").await;
         self.entry("stopped")

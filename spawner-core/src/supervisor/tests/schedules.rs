@@ -34,7 +34,7 @@ use self::plan::{Op, Plan};
 use self::world::{Row, Tally, Weather, World};
 use super::{context, supervise};
 use crate::supervisor::{Gone, Phase, Saved, ServerHandle, StartError};
-use crate::{SpawnError, StopMode};
+use crate::{Ending, SpawnError, StopMode};
 
 /// All schedules follow from it.
 const SEED: u64 = 0x6875_6264;
@@ -212,9 +212,13 @@ impl<'a> Driver<'a> {
                 Ok(endpoint) => facts.acknowledged(&launch, &endpoint),
                 Err(StartError::Gone(_)) => return Answer::Gone,
                 Err(StartError::Denied(_)) => facts.tally.denied += 1,
-                Err(StartError::Failed(_)) => {
+                Err(StartError::Failed(outcome)) => {
                     facts.tally.failed += 1;
-                    facts.said_to_be_over(count);
+                    // Why it failed is told before it is cleared if that takes long.
+                    let failed = matches!(outcome.ending, Ending::Failed(_));
+                    if !(failed && matches!(handle.phase(), Phase::Stopping { .. })) {
+                        facts.said_to_be_over(count);
+                    }
                 }
             }
             Answer::Given

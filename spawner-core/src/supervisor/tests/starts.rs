@@ -57,6 +57,48 @@ async fn a_failed_start_says_why_and_is_cleared() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn why_a_start_failed_is_not_held_back_by_clearing_it() {
+    let bench = bench(Setup {
+        script: Script::Fails,
+        ..Setup::default()
+    });
+    // As with a backend that is away: 1 s, 2 s and 4 s are between the attempts.
+    bench.world.failing_stops.store(3, Ordering::Relaxed);
+    let began = Instant::now();
+    let failure = failure(bench.start().await);
+    assert_eq!(began.elapsed(), Duration::from_secs(2));
+    assert_eq!(failure.message, "There is no such program.");
+    let events = bench.handle.progress().unwrap().events();
+    assert!(events.last().is_some_and(ProgressEvent::is_last));
+    // It is in the books, what is left is not forgotten, and nothing is started beside it.
+    assert!(bench.world.saw("book failed") && !bench.world.saw("book stopped"));
+    let now = StopMode::Now;
+    assert_eq!(bench.handle.phase(), Phase::Stopping { mode: now });
+    let again = bench.start().await;
+    assert!(matches!(again, Err(StartError::Denied(Denied::Stopping))));
+    let ended = bench.stopped().await;
+    assert_eq!(began.elapsed(), Duration::from_secs(1 + 2 + 4));
+    assert!(matches!(&ended.ending, Ending::Failed(told) if *told == failure));
+    assert_eq!(bench.world.count("book failed"), 1);
+    assert_eq!(bench.world.count("book stopped"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_of_what_failed_is_answered_when_it_is_true() {
+    let bench = bench(Setup {
+        script: Script::Fails,
+        ..Setup::default()
+    });
+    bench.world.set_trap("stop", Trap::Hangs, 1);
+    failure(bench.start().await);
+    let stopped = bench.handle.stop(StopMode::Now);
+    // The attempt that hangs is given up after five minutes, and the next one succeeds.
+    stopped.await.unwrap_err();
+    assert!(matches!(bench.handle.phase(), Phase::Stopping { .. }));
+    assert!(matches!(bench.stopped().await.ending, Ending::Failed(_)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_phase_of_a_start_has_its_timeout() {
     let hanging = bench(Setup {
         script: Script::Hangs,
@@ -108,6 +150,26 @@ async fn an_early_exit_ends_the_wait_at_once() {
         assert_eq!(failed.status, Some(ExitStatus::Code(1)));
         assert!(began.elapsed() <= Duration::from_secs(u64::from(!hears)));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spawner_has_better_words_for_an_early_exit() {
+    let status = ExitStatus::Code(127);
+    let bench = bench(Setup {
+        answers: None,
+        ..Setup::default()
+    });
+    let kind = SpawnErrorKind::Exited(status);
+    bench.world.listeners.lock().unwrap().push_back(kind);
+    let exit = async {
+        bench
+            .until(|phase| matches!(phase, Phase::Waiting { .. }))
+            .await;
+        bench.world.end(status);
+    };
+    let failed = failure(tokio::join!(bench.start(), exit).0);
+    assert_eq!(failed.message, "Somebody else listens there.");
+    assert_eq!(failed.status, Some(status));
 }
 
 #[tokio::test(start_paused = true)]
