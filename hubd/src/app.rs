@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{HeaderMap, header};
 use jiff::Timestamp;
 
-use crate::auth::caller::{BadCredentials, Caller, Callers};
+use crate::auth::caller::{BadCredentials, Caller, Callers, Proof};
 use crate::auth::cookies::{self, HubCookies};
 use crate::auth::directory::Directory;
 use crate::auth::login::Gate;
@@ -90,6 +90,7 @@ impl App {
         field: Option<&str>,
     ) -> Result<Option<Caller>, NotAdmitted> {
         let caller = self.callers.identify(&parts.headers)?;
+        let caller = self.as_the_proxy_says(caller, parts);
         self.check_xsrf(parts, door, caller.as_ref(), field)?;
         Ok(caller)
     }
@@ -97,6 +98,24 @@ impl App {
     /// Who looks at a page, by cookie alone.
     pub(crate) fn visitor(&self, headers: &HeaderMap) -> Result<Option<Caller>, BadCredentials> {
         self.callers.by_cookie(headers, Timestamp::now())
+    }
+
+    /// Forgets a login in whose place a trusted proxy names somebody else, who has logged in there
+    /// meanwhile with the same browser.
+    pub(crate) fn as_the_proxy_says(
+        &self,
+        caller: Option<Caller>,
+        parts: &Parts,
+    ) -> Option<Caller> {
+        let named = parts.extensions.get::<ClientInfo>();
+        let Some(named) = named.and_then(|info| info.identity.as_deref()) else {
+            return caller;
+        };
+        let named = self.directory.name_of(named);
+        caller.filter(|caller| match (&caller.proof, caller.user()) {
+            (Proof::Session(_), Some(user)) => named.as_ref() == Some(&user.name),
+            _ => true,
+        })
     }
 
     /// Checks that a request comes from one of the hub's own pages, where the rules ask for it.
@@ -138,6 +157,7 @@ pub(crate) fn client_of(parts: &Parts) -> ClientInfo {
             ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
             scheme: Scheme::Http,
             host: host.unwrap_or_default().to_owned(),
+            identity: None,
         }
     })
 }

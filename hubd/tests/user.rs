@@ -94,7 +94,7 @@ impl World {
         assert_eq!((ran.code, &*ran.stderr), (Some(0), ""), "{ran:?}");
         let lines = ran.stdout.lines().map(|line| {
             let cells: Vec<&str> = line.split('\t').collect();
-            assert_eq!(cells.len(), 6, "{line}");
+            assert_eq!(cells.len(), 7, "{line}");
             assert!(cells[2].ends_with('Z'), "{line}");
             [0, 1, 4, 5].map(|cell| cells[cell].to_owned())
         });
@@ -347,6 +347,6 @@ fn a_configuration_is_needed() {
         2,
         "there is no such file",
     );
-    fs::write(world.path("hubd.toml"), "[auth]\nkind = 'pam'\n").expect("a file");
+    fs::write(world.path("hubd.toml"), "[auth]\nkind = 'ldap'\n").expect("a file");
     world.refuses(&["list"], "", 2, "auth.kind");
 }

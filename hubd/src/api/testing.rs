@@ -16,6 +16,7 @@ use spawner_core::{HubUrls, LaunchId, Secret, ServerId, ServerName, UserName, Us
 pub(super) use self::ask::{Ask, Reply, Streamed};
 pub(super) use self::world::{Script, World};
 use crate::app::{About, App, Shutdown};
+use crate::auth::authenticator::Authenticator;
 use crate::auth::caller::Callers;
 use crate::auth::cookies::HubCookies;
 use crate::auth::directory::Directory;
@@ -117,8 +118,7 @@ impl Hub {
             gate: Gate::new(
                 store.clone(),
                 Arc::clone(&directory),
-                AuthKind::Dummy,
-                Some(Secret::new(PASSWORD)),
+                Authenticator::dummy(Some(Secret::new(PASSWORD))),
                 metrics.clone(),
             ),
             tokens: TokenDesk::new(store.clone(), Arc::clone(&directory)),

@@ -11,6 +11,7 @@ use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use jiff::Timestamp;
 use serde_json::json;
+use spawner_core::error_chain;
 
 use super::caller::{ApiCaller, MaybeCaller, stranger};
 use super::error::{ApiError, sentence};
@@ -130,14 +131,17 @@ fn not_proven(error: LoginError) -> ApiError {
             let pause = early.0.as_secs() + 1;
             ApiError::new(StatusCode::TOO_MANY_REQUESTS, sentence(&early)).retry_after(pause)
         }
-        LoginError::Wrong | LoginError::NotAllowed | LoginError::Link => {
-            ApiError::forbidden(sentence(&error))
-        }
-        LoginError::Password(PasswordError::Busy) => {
+        LoginError::Password(PasswordError::Busy(_)) => {
             ApiError::new(StatusCode::SERVICE_UNAVAILABLE, sentence(&error))
+        }
+        LoginError::Pam(error) => {
+            let message = "Passwords cannot be checked at the moment.";
+            tracing::error!(error = error_chain(&error), "PAM has not answered");
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, message)
         }
         LoginError::Password(error) => ApiError::internal(&error),
         LoginError::Store(error) => error.into(),
+        error => ApiError::forbidden(sentence(&error)),
     }
 }
 

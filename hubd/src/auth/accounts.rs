@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use spawner_core::{Secret, ServerId, ServerName, UserName};
 
 use super::directory::Directory;
-use super::password::{PasswordError, Passwords};
-use crate::store::{Stage, Store, StoreError, User, UserQuery, UserSort};
+use super::password::{PasswordError, Passwords, check_length};
+use crate::store::{Signup, Stage, Store, StoreError, User, UserQuery, UserSort};
 
 /// The accounts of one hub.
 #[derive(Debug)]
@@ -36,8 +36,17 @@ pub(crate) struct Account {
     pub(crate) created: Timestamp,
     pub(crate) last_activity: Option<Timestamp>,
     pub(crate) has_password: bool,
+    /// Whether an admin has shut them out, or the configuration does.
+    pub(crate) blocked: bool,
     /// Where the default server is in its life, in the word of the books.
     pub(crate) server: String,
+}
+
+/// Somebody who asks for an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Waiting {
+    pub(crate) name: UserName,
+    pub(crate) since: Timestamp,
 }
 
 /// What has been added, and what is worth knowing about it.
@@ -62,6 +71,10 @@ pub(crate) enum AccountError {
     Exists(UserName),
     #[error("there is no user {0}")]
     Unknown(UserName),
+    #[error("nobody has signed up as {0}")]
+    NotWaiting(UserName),
+    #[error("{0} is named in `blocked_users` in [auth]: take the name out there")]
+    BlockedByFile(UserName),
     #[error(
         "the server {server} is not stopped ({stage}), and only a running hub can stop it: start the \
          hub, then delete the user",
@@ -110,7 +123,7 @@ impl Accounts {
     ) -> Result<Added, AccountError> {
         let users = self.store.users();
         self.check_new(name)?;
-        let hash = self.passwords.hash(password).await?;
+        let hash = self.hash(password).await?;
         let made = users.create(vec![name.clone()], admin, Timestamp::now());
         made.await?;
         // Somebody else may have been faster.
@@ -121,20 +134,57 @@ impl Accounts {
         }
         self.put_password(&user, hash).await?;
         Ok(Added {
-            may_enter: self.directory.may_enter(name),
+            may_enter: self.directory.may_enter(name, Some(&user), None),
         })
     }
 
-    /// Changes a password. It ends every login with the old one, and all that was granted in them;
-    /// tokens that the user made for programs stay.
+    /// Changes a password. It ends every login with the old one, and every token that the user made or
+    /// granted; servers go on with theirs.
     pub(crate) async fn set_password(
         &self,
         name: &UserName,
         password: Secret,
     ) -> Result<(), AccountError> {
         let user = self.find(name)?;
-        let hash = self.passwords.hash(password).await?;
+        let hash = self.hash(password).await?;
         self.put_password(&user, hash).await
+    }
+
+    /// Everybody who asks for an account, by name.
+    pub(crate) fn waiting(&self) -> Vec<Waiting> {
+        let signups = self.store.signups().list();
+        let line = |signup: &Arc<Signup>| Waiting {
+            name: signup.name.clone(),
+            since: signup.created,
+        };
+        signups.iter().map(line).collect()
+    }
+
+    /// Makes an account of a sign-up, and lets it in.
+    pub(crate) async fn approve(&self, name: &UserName) -> Result<(), AccountError> {
+        let approved = self.store.signups();
+        let approved = approved.approve(name.clone(), Timestamp::now()).await;
+        approved.map(drop).map_err(|error| not_waiting(error, name))
+    }
+
+    /// Forgets a sign-up.
+    pub(crate) async fn decline(&self, name: &UserName) -> Result<(), AccountError> {
+        let declined = self.store.signups().decline(name.clone()).await;
+        declined.map_err(|error| not_waiting(error, name))
+    }
+
+    /// Shuts somebody out, or in again; logins and tokens are gone then. Servers are the hub's to stop.
+    pub(crate) async fn set_blocked(
+        &self,
+        name: &UserName,
+        blocked: bool,
+    ) -> Result<Arc<User>, AccountError> {
+        let user = self.find(name)?;
+        let user = self.store.users().set_blocked(user.id, blocked).await?;
+        if !blocked && self.directory.is_blocked(&user) {
+            return Err(AccountError::BlockedByFile(name.clone()));
+        }
+        Ok(user)
     }
 
     /// Deletes a user whose servers are all stopped, with all that is theirs in the books. Files stay.
@@ -168,6 +218,7 @@ impl Accounts {
             created: user.created,
             last_activity: user.last_activity,
             has_password: user.password_hash.is_some(),
+            blocked: self.directory.is_blocked(user),
             server: stage.as_str().to_owned(),
         }
     }
@@ -180,10 +231,23 @@ impl Accounts {
         Ok(())
     }
 
+    async fn hash(&self, password: Secret) -> Result<String, PasswordError> {
+        let min = self.directory.password_rules().minimum_length;
+        check_length(password.expose(), min)?;
+        self.passwords.hash(password).await
+    }
+
     async fn put_password(&self, user: &User, hash: String) -> Result<(), AccountError> {
         let hash = Some(Secret::new(hash));
         self.store.users().change_password(user.id, hash).await?;
         Ok(())
+    }
+}
+
+fn not_waiting(error: StoreError, name: &UserName) -> AccountError {
+    match error {
+        StoreError::NotFound(_) => AccountError::NotWaiting(name.clone()),
+        error => error.into(),
     }
 }
 
@@ -257,7 +321,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_new_password_ends_logins_and_what_was_granted_in_them() {
+    async fn a_new_password_ends_logins_and_tokens() {
         let accounts = accounts();
         add(&accounts, "ann").await.unwrap();
         let (store, now) = (&accounts.store, Timestamp::now());
@@ -292,7 +356,7 @@ mod tests {
         assert!(!fits(&accounts, "ann", "password of ann"));
         assert_eq!(store.sessions().find(&Digest::of("cookie"), now), None);
         assert_eq!(store.tokens().find(&Digest::of("oauth"), now), None);
-        assert!(store.tokens().find(&Digest::of("api"), now).is_some());
+        assert_eq!(store.tokens().find(&Digest::of("api"), now), None);
     }
 
     #[tokio::test]

@@ -110,7 +110,7 @@ impl Callers {
         let Some(user) = self.store.users().by_id(session.user) else {
             return Ok(None);
         };
-        if self.directory.is_blocked(&user.name) {
+        if self.directory.is_blocked(&user) {
             return Ok(None);
         }
         self.sightings.user(&user, now);
@@ -152,7 +152,7 @@ impl Callers {
                     .users()
                     .by_id(*id)
                     .ok_or_else(|| self.unknown())?;
-                if self.directory.is_blocked(&user.name) {
+                if self.directory.is_blocked(&user) {
                     return Err(BadCredentials::Unknown);
                 }
                 let held = self.directory.rights_of_user(&user);

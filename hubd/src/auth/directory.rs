@@ -8,7 +8,8 @@ use jiff::SignedDuration;
 use spawner_core::UserName;
 
 use super::groups::Groups;
-use crate::config::Config;
+use super::names::Names;
+use crate::config::{Config, PasswordTable};
 use crate::scopes::{
     Issuer, Owner, Role, RoleError, Roles, Scope, ScopeError, ScopeSet, UserFacts,
 };
@@ -22,8 +23,11 @@ pub(crate) struct Directory {
     services: BTreeMap<String, Service>,
     /// Those of services that the hub starts can be new at each start.
     service_tokens: RwLock<HashMap<Digest, String>>,
+    names: Names,
+    password: PasswordTable,
     allow_all: bool,
     allowed: BTreeSet<UserName>,
+    allowed_groups: BTreeSet<String>,
     blocked: BTreeSet<UserName>,
     admins: BTreeSet<UserName>,
     token_max_age: Option<SignedDuration>,
@@ -71,7 +75,10 @@ impl Directory {
                     )
                 })
                 .collect(),
+            names: Names::new(&config.auth),
+            password: config.auth.password.clone(),
             allow_all: config.auth.allow_all,
+            allowed_groups: config.auth.allowed_groups.iter().cloned().collect(),
             allowed: config.auth.allowed_users.iter().cloned().collect(),
             blocked: config.auth.blocked_users.iter().cloned().collect(),
             admins: config.auth.admin_users.iter().cloned().collect(),
@@ -86,16 +93,50 @@ impl Directory {
         roles(config).map(drop)
     }
 
-    /// Whether somebody who proved to be `user` may come in. Who is blocked may not, whatever else
-    /// the configuration says.
-    pub(crate) fn may_enter(&self, user: &UserName) -> bool {
-        let invited = self.allow_all || self.allowed.contains(user) || self.admins.contains(user);
-        invited && !self.is_blocked(user)
+    /// What the hub calls somebody who gives this name; `None` if no account can be called so.
+    pub(crate) fn name_of(&self, typed: &str) -> Option<UserName> {
+        self.names.ours(typed)
+    }
+
+    /// Whether somebody may come in who has proved to be `name`, and has the account `user` if any.
+    /// `groups` are those they are in elsewhere; without any the hub's own count. Who is blocked may
+    /// not, whatever else is said of them.
+    pub(crate) fn may_enter(
+        &self,
+        name: &UserName,
+        user: Option<&User>,
+        groups: Option<&[String]>,
+    ) -> bool {
+        if self.blocked.contains(name) || user.is_some_and(|user| user.blocked) {
+            return false;
+        }
+        let in_group = || {
+            let mut allowed = self.allowed_groups.iter();
+            allowed.any(|group| match groups {
+                Some(groups) => groups.contains(group),
+                None => self.is_member(name, group),
+            })
+        };
+        self.allow_all
+            || self.allowed.contains(name)
+            || self.admins.contains(name)
+            || user.is_some_and(|user| user.admitted)
+            || in_group()
+    }
+
+    /// What holds for passwords of the hub's own, and for people who ask for an account.
+    pub(crate) fn password_rules(&self) -> &PasswordTable {
+        &self.password
     }
 
     /// Whether `user` is shut out, also with a login or a token of earlier times.
-    pub(crate) fn is_blocked(&self, user: &UserName) -> bool {
-        self.blocked.contains(user)
+    pub(crate) fn is_blocked(&self, user: &User) -> bool {
+        user.blocked || self.blocked.contains(&user.name)
+    }
+
+    /// Whether an account of this name is or would be an admin's.
+    pub(crate) fn is_admin_name(&self, name: &UserName, user: Option<&User>) -> bool {
+        user.is_some_and(|user| user.admin) || self.admins.contains(name)
     }
 
     /// Whether `user` is an admin: by the books or by the configuration.

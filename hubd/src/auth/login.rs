@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use spawner_core::{Secret, UserName};
-use subtle::ConstantTimeEq as _;
 use tokio::time::Instant;
 
+use super::authenticator::{Authenticator, Claim, Proven};
 use super::directory::Directory;
 use super::login_link::LoginLinks;
-use super::password::{PasswordError, Passwords};
+use super::pam::PamError;
+use super::password::{PasswordError, check_length};
 use super::throttle::{LoginThrottle, TooEarly};
-use crate::config::AuthKind;
 use crate::metrics::{LoginLabels, Metrics};
 use crate::random::{new_session_id, new_token};
 use crate::store::{Digest, NewSession, Store, StoreError, User, UserId};
@@ -25,10 +25,9 @@ const SESSION_LIFETIME: SignedDuration = SignedDuration::from_hours(14 * 24);
 pub(crate) struct Gate {
     store: Store,
     directory: Arc<Directory>,
-    kind: AuthKind,
-    dummy_password: Option<Secret>,
-    passwords: Passwords,
+    authenticator: Authenticator,
     throttle: LoginThrottle,
+    signup_throttle: LoginThrottle,
     links: LoginLinks,
     metrics: Metrics,
 }
@@ -43,8 +42,33 @@ pub(crate) enum LoginError {
     Wrong,
     #[error("You are not allowed to use this hub. Ask its administrator.")]
     NotAllowed,
+    #[error("Your account is locked or your password has expired. Ask your administrator.")]
+    Unusable,
+    #[error("Your account has not been approved yet. Ask the administrator.")]
+    Waiting,
+    #[error("This hub has no passwords: open it through the page that leads to it")]
+    NoForm,
     #[error("This link was used already or is too old. Restart hubd to get a new one.")]
     Link,
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    #[error(transparent)]
+    Pam(#[from] PamError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a sign-up is not noted. The sentence is for the page.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SignupError {
+    #[error("there are no sign-ups here")]
+    NotOffered,
+    #[error(
+        "A name here has letters a-z, digits and . _ @ + -, and may have to follow other rules. Try another one."
+    )]
+    Name,
+    #[error(transparent)]
+    TooEarly(#[from] TooEarly),
     #[error(transparent)]
     Password(#[from] PasswordError),
     #[error(transparent)]
@@ -65,21 +89,23 @@ impl Gate {
     pub(crate) fn new(
         store: Store,
         directory: Arc<Directory>,
-        kind: AuthKind,
-        dummy_password: Option<Secret>,
+        authenticator: Authenticator,
         metrics: Metrics,
     ) -> Self {
-        let workers = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             store,
             directory,
-            kind,
-            dummy_password,
-            passwords: Passwords::new(workers),
+            authenticator,
             throttle: LoginThrottle::new(),
+            signup_throttle: LoginThrottle::new(),
             links: LoginLinks::new(),
             metrics,
         }
+    }
+
+    /// How people prove who they are.
+    pub(crate) fn authenticator(&self) -> &Authenticator {
+        &self.authenticator
     }
 
     /// Logs in with name and password as they were typed, from `ip`.
@@ -100,50 +126,57 @@ impl Gate {
         password: Secret,
         ip: IpAddr,
     ) -> Result<Arc<User>, LoginError> {
-        let name = UserName::new(username.trim()).ok();
+        let typed = username;
+        let name = self.directory.name_of(typed);
         let attempt = self.throttle.begin(name.as_ref(), ip, Instant::now())?;
-        let checked = self.check(name.as_ref(), password).await;
-        self.metrics
-            .logins
-            .get_or_create(&LoginLabels {
-                success: checked.is_ok(),
-            })
-            .inc();
+        let user = name.as_ref();
+        let user = user.and_then(|name| self.store.users().by_name(name));
+        let claim = Claim {
+            typed,
+            name: name.as_ref(),
+            user: user.as_deref(),
+            is_admin: name
+                .as_ref()
+                .is_some_and(|name| self.directory.is_admin_name(name, user.as_deref())),
+            password,
+            ip,
+        };
+        let checked = match self.authenticator.check(claim).await {
+            Ok(proven) => self.let_in(&proven).await,
+            Err(error) => Err(error),
+        };
+        self.count(&checked);
+        // A broken PAM is not the fault of whoever logs in, but nobody may guess for free meanwhile.
         let user = checked?;
         self.throttle.succeeded(attempt);
         Ok(user)
     }
 
-    async fn check(
-        &self,
-        name: Option<&UserName>,
-        password: Secret,
-    ) -> Result<Arc<User>, LoginError> {
-        let known = name.and_then(|name| self.store.users().by_name(name));
-        let right = match self.kind {
-            AuthKind::Dummy => self.dummy_password.as_ref().is_none_or(|expected| {
-                expected
-                    .expose()
-                    .as_bytes()
-                    .ct_eq(password.expose().as_bytes())
-                    .into()
-            }),
-            AuthKind::Password => {
-                let hash = known.as_ref().and_then(|user| user.password_hash.as_ref());
-                let hash = hash.map(|hash| hash.expose().to_owned());
-                self.passwords.verify(hash, password).await?
-            }
-        };
-        let (Some(name), true) = (name, right) else {
-            return Err(LoginError::Wrong);
-        };
-        if !self.directory.may_enter(name) {
+    /// Logs in somebody who has proved elsewhere who they are.
+    pub(crate) async fn enter(&self, proven: &Proven) -> Result<Login, LoginError> {
+        let user = self.let_in(proven).await;
+        self.count(&user);
+        self.begin_session(user?).await
+    }
+
+    /// The account of somebody who has proved who they are, if they may come in; the one place where
+    /// that is decided.
+    async fn let_in(&self, proven: &Proven) -> Result<Arc<User>, LoginError> {
+        let known = self.store.users().by_name(&proven.name);
+        let groups = proven.groups.as_deref();
+        if !(self.directory).may_enter(&proven.name, known.as_deref(), groups) {
             return Err(LoginError::NotAllowed);
         }
         match known {
             Some(user) => Ok(user),
-            None => self.ensure_user(name).await,
+            None => self.ensure_user(&proven.name).await,
         }
+    }
+
+    fn count<T>(&self, result: &Result<T, LoginError>) {
+        let success = result.is_ok();
+        let logins = &self.metrics.logins;
+        logins.get_or_create(&LoginLabels { success }).inc();
     }
 
     /// A link that logs in as `user` once.
@@ -158,6 +191,9 @@ impl Gate {
             .redeem(secret, Instant::now())
             .ok_or(LoginError::Link)?;
         let user = self.ensure_user(&name).await?;
+        if self.directory.is_blocked(&user) {
+            return Err(LoginError::NotAllowed);
+        }
         self.begin_session(user).await
     }
 
@@ -176,7 +212,7 @@ impl Gate {
             .ok_or(LoginError::Store(StoreError::NotFound("user")))
     }
 
-    async fn begin_session(&self, user: Arc<User>) -> Result<Login, LoginError> {
+    pub(super) async fn begin_session(&self, user: Arc<User>) -> Result<Login, LoginError> {
         let now = Timestamp::now();
         let (cookie, session_id) = (new_token(), new_session_id());
         let session = NewSession {
@@ -202,6 +238,67 @@ impl Gate {
         })
     }
 
+    /// Whether people may ask for an account here.
+    pub(crate) fn takes_signups(&self) -> bool {
+        self.directory.password_rules().allow_signup && self.has_passwords()
+    }
+
+    /// Whether the hub keeps passwords itself, which their owners may change.
+    pub(crate) fn has_passwords(&self) -> bool {
+        self.authenticator.by_password().is_some()
+    }
+
+    /// Notes that somebody asks for an account. Whether the name was free is for the admin to see: the
+    /// answer to a stranger is the same.
+    pub(crate) async fn sign_up(
+        &self,
+        username: &str,
+        password: Secret,
+        ip: IpAddr,
+    ) -> Result<(), SignupError> {
+        let offered = self.directory.password_rules().allow_signup;
+        let by_password = self.authenticator.by_password().filter(|_| offered);
+        let by_password = by_password.ok_or(SignupError::NotOffered)?;
+        let name = self.directory.name_of(username).ok_or(SignupError::Name)?;
+        check_length(
+            password.expose(),
+            self.directory.password_rules().minimum_length,
+        )
+        .map_err(PasswordError::from)?;
+        // Kept as a failure, so that nobody goes on for long.
+        let _charged = self.signup_throttle.begin(None, ip, Instant::now())?;
+        let hash = by_password.hash(password).await?;
+        let noted = self.store.signups();
+        let noted = noted.create(name.clone(), hash, Timestamp::now()).await?;
+        tracing::info!(user = %name, %ip, noted, "sign-up");
+        Ok(())
+    }
+
+    /// Changes the password of somebody who knows the old one. Every login and token ends, so a new
+    /// login is made for the browser that asked.
+    pub(crate) async fn change_password(
+        &self,
+        user: &User,
+        old: Secret,
+        new: Secret,
+        ip: IpAddr,
+    ) -> Result<Login, LoginError> {
+        let by_password = self.authenticator.by_password().ok_or(LoginError::NoForm)?;
+        check_length(new.expose(), self.directory.password_rules().minimum_length)
+            .map_err(PasswordError::from)?;
+        let attempt = self.throttle.begin(Some(&user.name), ip, Instant::now())?;
+        let current = user.password_hash.clone();
+        if !by_password.verify(current, old).await? {
+            return Err(LoginError::Wrong);
+        }
+        self.throttle.succeeded(attempt);
+        let hash = by_password.hash(new).await?;
+        let changed = self.store.users().change_password(user.id, Some(hash));
+        let user = changed.await?;
+        tracing::info!(user = %user.name, "password changed");
+        self.begin_session(user).await
+    }
+
     /// Ends one browser session of `user` with all that was granted in it.
     pub(crate) async fn log_out(&self, user: UserId, session_id: &str) -> Result<(), StoreError> {
         self.store.sessions().log_out(user, session_id).await
@@ -222,7 +319,8 @@ mod tests {
         let directory = Arc::new(Directory::new(&config, store.clone()).unwrap());
         let accounts = Accounts::new(store.clone(), Arc::clone(&directory));
         let metrics = Metrics::new(store.counters());
-        let gate = Gate::new(store, directory, AuthKind::Password, None, metrics);
+        let authenticator = Authenticator::new(&config, &store, None).unwrap();
+        let gate = Gate::new(store, directory, authenticator, metrics);
         let (ann, ip) = (UserName::new("ann").unwrap(), IpAddr::from([127, 0, 0, 1]));
         let (old, new) = (Secret::new("old horse"), Secret::new("new horse"));
         accounts.add(&ann, false, old.clone()).await.unwrap();

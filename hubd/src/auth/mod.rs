@@ -1,8 +1,8 @@
 //! Who are they? Passwords, tokens, cookies, and the proofs that go with them.
 //!
 //! ```text
-//! login form --> login::Gate --> throttle, password --> session row, cookies --> next: LocalPath
-//! login link --> login::Gate --> login_link ------------^
+//! login form --> login::Gate --> throttle, authenticator --> session row, cookies --> next: LocalPath
+//! login link --> login::Gate --> login_link -----------------^
 //! request    --> caller::Callers --> token (Authorization), else cookie --> Caller { identity, rights }
 //!                                    + xsrf where the rules ask for it
 //! a wish     --> tokens::TokenDesk --> the rules for new tokens --> a row
@@ -14,6 +14,7 @@
 //! what is taken away is gone at the next one.
 
 pub(crate) mod accounts;
+pub(crate) mod authenticator;
 pub(crate) mod caller;
 pub(crate) mod cookies;
 pub(crate) mod directory;
@@ -21,9 +22,15 @@ pub(crate) mod groups;
 pub(crate) mod local_path;
 pub(crate) mod login;
 pub(crate) mod login_link;
+mod names;
+pub(crate) mod pam;
 pub(crate) mod password;
 pub(crate) mod sightings;
 pub(crate) mod throttle;
 pub(crate) mod token;
 pub(crate) mod tokens;
+mod turns;
 pub(crate) mod xsrf;
+
+#[cfg(test)]
+mod tests;

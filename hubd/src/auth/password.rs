@@ -4,22 +4,19 @@
 //! are worked out at once and how many may wait, and keeps them off the threads that serve requests.
 //! Invariant: a login costs the same whether the user exists or not.
 
-use std::sync::Arc;
-
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use spawner_core::Secret;
-use tokio::sync::Semaphore;
 use tokio::task::{JoinError, spawn_blocking};
 use tracing::error;
+
+use super::turns::{Busy, Turns};
 
 /// The shortest new password, in characters.
 pub(crate) const LENGTH_MIN: usize = 8;
 /// The longest password, in bytes; longer ones are refused unread.
 pub(crate) const LENGTH_MAX: usize = 1024;
-/// How many requests may wait for one that is worked on.
-const WAITING_PER_WORKER: usize = 64;
 /// A hash that costs what a new one costs. Whether a password fits it does not matter.
 const DUMMY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm90IGEgcmVhbCB1c2VyIQ$\
                      AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -28,8 +25,8 @@ const DUMMY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm90IGEgcmVhbCB1c2VyIQ$\
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PasswordRule {
     /// Too short.
-    #[error("a password has at least {LENGTH_MIN} characters")]
-    TooShort,
+    #[error("a password has at least {0} characters")]
+    TooShort(usize),
     /// Too long.
     #[error("a password has at most {LENGTH_MAX} bytes")]
     TooLong,
@@ -41,9 +38,9 @@ pub(crate) enum PasswordError {
     /// The new password breaks the rule.
     #[error(transparent)]
     Rule(#[from] PasswordRule),
-    /// So many are waiting that one more would only wait in vain: 503.
-    #[error("too many people are logging in at once: try again in a few seconds")]
-    Busy,
+    /// 503.
+    #[error(transparent)]
+    Busy(#[from] Busy),
     /// No randomness or no memory to work it out.
     #[error("the password could not be hashed")]
     Hash(#[from] argon2::password_hash::Error),
@@ -54,17 +51,19 @@ pub(crate) enum PasswordError {
 
 /// Hashes and checks passwords, a few at a time.
 #[derive(Debug, Clone)]
-pub(crate) struct Passwords {
-    workers: Arc<Semaphore>,
-    places: Arc<Semaphore>,
+pub(crate) struct Passwords(Turns);
+
+/// Checks a new password against the rule that always holds.
+pub(crate) fn check_rule(password: &str) -> Result<(), PasswordRule> {
+    check_length(password, LENGTH_MIN)
 }
 
-/// Checks a new password against the rule.
-pub(crate) fn check_rule(password: &str) -> Result<(), PasswordRule> {
+/// As [`check_rule`], where a password must have at least `min` characters.
+pub(crate) fn check_length(password: &str, min: usize) -> Result<(), PasswordRule> {
     if password.len() > LENGTH_MAX {
         Err(PasswordRule::TooLong)
-    } else if password.chars().count() < LENGTH_MIN {
-        Err(PasswordRule::TooShort)
+    } else if password.chars().count() < min {
+        Err(PasswordRule::TooShort(min))
     } else {
         Ok(())
     }
@@ -103,11 +102,7 @@ pub(crate) fn verify_or_dummy(stored: Option<&str>, password: &str) -> bool {
 impl Passwords {
     /// Works on at most `parallel` passwords at once.
     pub(crate) fn new(parallel: usize) -> Self {
-        let parallel = parallel.max(1);
-        Self {
-            workers: Arc::new(Semaphore::new(parallel)),
-            places: Arc::new(Semaphore::new(parallel * (1 + WAITING_PER_WORKER))),
-        }
+        Self(Turns::new(parallel))
     }
 
     /// [`hash`], in its turn.
@@ -131,12 +126,9 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let busy = |_| PasswordError::Busy;
-        let place = self.places.clone().try_acquire_owned().map_err(busy)?;
-        let worker = self.workers.clone().acquire_owned().await;
-        let worker = worker.map_err(|_| PasswordError::Busy)?; // It is never closed.
+        let turn = self.0.take().await?;
         let answer = spawn_blocking(move || {
-            let _held = (place, worker);
+            let _held = turn;
             work()
         });
         Ok(answer.await?)
@@ -195,14 +187,17 @@ mod tests {
 
     #[test]
     fn new_passwords_follow_the_rule() {
-        assert_eq!(check_rule("1234567"), Err(PasswordRule::TooShort));
+        assert_eq!(
+            check_rule("1234567"),
+            Err(PasswordRule::TooShort(LENGTH_MIN))
+        );
         assert_eq!(check_rule("12345678"), Ok(()));
         assert_eq!(check_rule("ääääääää"), Ok(()));
         assert_eq!(check_rule(&"x".repeat(1024)), Ok(()));
         assert_eq!(check_rule(&"x".repeat(1025)), Err(PasswordRule::TooLong));
         assert!(matches!(
             hash("short"),
-            Err(PasswordError::Rule(PasswordRule::TooShort))
+            Err(PasswordError::Rule(PasswordRule::TooShort(LENGTH_MIN)))
         ));
         let long = "x".repeat(1025);
         assert!(!verify_or_dummy(
@@ -225,15 +220,9 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_says_so() {
         let passwords = Passwords::new(1);
-        let all = u32::try_from(1 + WAITING_PER_WORKER).unwrap();
-        let _taken = passwords
-            .places
-            .clone()
-            .acquire_many_owned(all)
-            .await
-            .unwrap();
+        let _taken = passwords.0.take_all().await;
         let refused = passwords.verify(None, Secret::new("correct horse")).await;
-        assert!(matches!(refused, Err(PasswordError::Busy)));
+        assert!(matches!(refused, Err(PasswordError::Busy(_))));
     }
 
     #[tokio::test]
@@ -252,8 +241,8 @@ mod tests {
         });
         has_started.await.unwrap();
         callers.shutdown().await;
-        assert_eq!(passwords.workers.available_permits(), 0);
+        assert_eq!(passwords.0.free(), 0);
         drop(finish);
-        let _free = passwords.workers.acquire().await.unwrap();
+        let _free = passwords.0.take().await.unwrap();
     }
 }

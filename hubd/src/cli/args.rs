@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::{check_config, completions, doctor, print_config, quickstart, run, token, user};
+use crate::auth::pam::{self, HELPER};
 
 /// A JupyterHub for one host: people log in and get a Jupyter server of their own.
 ///
@@ -32,6 +33,9 @@ enum Command {
     Doctor(doctor::Args),
     PrintConfig(print_config::Args),
     Completions(completions::Args),
+    /// Answer one question about a login, from a hub that runs
+    #[command(name = HELPER, hide = true)]
+    PamHelper,
 }
 
 impl Command {
@@ -45,6 +49,7 @@ impl Command {
             Self::Doctor(args) => args.run(),
             Self::PrintConfig(args) => args.run(),
             Self::Completions(args) => args.run(),
+            Self::PamHelper => pam::answer(),
         }
     }
 }

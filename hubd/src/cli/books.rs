@@ -10,7 +10,7 @@ use std::time::Duration;
 use spawner_core::{Secret, UserName, error_chain};
 use tokio::time::Instant;
 
-use crate::auth::accounts::{Account, AccountError, Accounts, Added, Deleted};
+use crate::auth::accounts::{Account, AccountError, Accounts, Added, Deleted, Waiting};
 use crate::auth::directory::Directory;
 use crate::auth::tokens::{NewTokenLine, OwnerName, TokenDesk, TokenLine, TokenWish};
 use crate::config::Config;
@@ -101,6 +101,45 @@ impl Books {
             Self::Open {
                 store, accounts, ..
             } => done(store, accounts.set_password(name, password).await).await,
+        }
+    }
+
+    pub(super) async fn set_blocked(self, name: &UserName, blocked: bool) -> Result<(), String> {
+        match self {
+            Self::Running(client) => answered(client.set_blocked(name, blocked).await),
+            Self::Open {
+                store, accounts, ..
+            } => {
+                let changed = accounts.set_blocked(name, blocked).await;
+                done(store, changed.map(drop)).await
+            }
+        }
+    }
+
+    pub(super) async fn waiting(self) -> Result<Vec<Waiting>, String> {
+        match self {
+            Self::Running(client) => answered(client.waiting().await),
+            Self::Open {
+                store, accounts, ..
+            } => done(store, Ok::<_, AccountError>(accounts.waiting())).await,
+        }
+    }
+
+    pub(super) async fn approve(self, name: &UserName) -> Result<(), String> {
+        match self {
+            Self::Running(client) => answered(client.approve(name).await),
+            Self::Open {
+                store, accounts, ..
+            } => done(store, accounts.approve(name).await).await,
+        }
+    }
+
+    pub(super) async fn decline(self, name: &UserName) -> Result<(), String> {
+        match self {
+            Self::Running(client) => answered(client.decline(name).await),
+            Self::Open {
+                store, accounts, ..
+            } => done(store, accounts.decline(name).await).await,
         }
     }
 

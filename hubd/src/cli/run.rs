@@ -10,6 +10,9 @@ use crate::config::{Config, LogFormat};
 use crate::hub::{Hub, HubBuilder, HubError};
 use crate::telemetry;
 
+/// This program, also after its file has been replaced by an update.
+const OWN_PROGRAM: &str = "/proc/self/exe";
+
 /// Run the hub
 ///
 /// Prints the address it serves at and goes on until it gets SIGINT or SIGTERM, or is asked to shut down
@@ -66,7 +69,8 @@ pub(super) fn serve(
             listen(SignalKind::interrupt())?,
             listen(SignalKind::terminate())?,
         );
-        let hub = extend(Hub::builder().with_config(config)).start().await?;
+        let builder = Hub::builder().with_config(config).pam_helper(OWN_PROGRAM);
+        let hub = extend(builder).start().await?;
         announce(&hub);
         let (first, second) = signals(interrupt, terminate);
         tokio::select! {

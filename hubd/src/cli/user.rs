@@ -11,9 +11,10 @@ use spawner_core::UserName;
 
 use super::books::Books;
 use super::{config_file, output};
+use crate::auth::accounts::Waiting;
 use crate::config::{AuthKind, Config};
 
-/// Add, list and delete accounts, and change passwords
+/// Add, list, approve, block and delete accounts, and change passwords
 ///
 /// They work while the hub runs and while it does not. Run them as root or as the account that runs
 /// the hub. A password is asked for on a terminal; otherwise it is the first line of standard input.
@@ -39,7 +40,7 @@ enum Action {
         #[arg(long)]
         admin: bool,
     },
-    /// Change a password, and end the logins with the old one
+    /// Change a password, and end the user's logins and tokens
     Password {
         /// Whose password
         name: UserName,
@@ -47,8 +48,34 @@ enum Action {
     /// List everybody the hub knows
     ///
     /// A table on a terminal. Otherwise one line a user, with tabs between name, admin, created,
-    /// last activity, has a password, and the state of the default server; "-" stands for never.
+    /// last activity, has a password, the state of the default server, and blocked; "-" stands for
+    /// never.
     List,
+    /// Shut a user out: end their logins and tokens, stop their servers, and let them in no more
+    ///
+    /// It holds until `hubd user unblock`, whatever the configuration says. Servers are stopped by a
+    /// running hub only.
+    Block {
+        /// Whom
+        name: UserName,
+    },
+    /// Let a user who was blocked log in again
+    Unblock {
+        /// Whom
+        name: UserName,
+    },
+    /// List who has signed up and waits: one line each, with a tab between name and time
+    Waiting,
+    /// Make an account of a sign-up, and let the user in
+    Approve {
+        /// Who has signed up
+        name: UserName,
+    },
+    /// Forget a sign-up
+    Decline {
+        /// Who has signed up
+        name: UserName,
+    },
     /// Delete an account with its logins and tokens; files stay
     ///
     /// The user's servers are stopped first, which only a running hub can do.
@@ -87,8 +114,12 @@ impl Action {
                 let password = password::ask(&name)?;
                 let books = Books::reach_or_make(config).await?;
                 let added = books.add(&name, admin, password).await?;
-                if config.auth.kind == Some(AuthKind::Dummy) {
-                    output::note("`kind = \"dummy\"` in [auth] does not look at this password");
+                let other = config.auth.kind.filter(|kind| *kind != AuthKind::Password);
+                if let Some(kind) = other {
+                    let kind = kind.as_str();
+                    output::note(&format!(
+                        "`kind = \"{kind}\"` in [auth] does not look at this password"
+                    ));
                 } else if !added.may_enter {
                     output::note(&format!(
                         "{name} may not log in yet: put the name into `allowed_users` in [auth], or \
@@ -110,6 +141,28 @@ impl Action {
                 } else {
                     table::for_programs(&accounts)
                 })
+            }
+            Self::Block { name } => {
+                Books::reach(config).await?.set_blocked(&name, true).await?;
+                Ok(format!("{name} is blocked\n"))
+            }
+            Self::Unblock { name } => {
+                let books = Books::reach(config).await?;
+                books.set_blocked(&name, false).await?;
+                Ok(format!("{name} is not blocked\n"))
+            }
+            Self::Waiting => {
+                let waiting = Books::reach(config).await?.waiting().await?;
+                let line = |one: &Waiting| format!("{}\t{}\n", one.name, one.since);
+                Ok(waiting.iter().map(line).collect())
+            }
+            Self::Approve { name } => {
+                Books::reach(config).await?.approve(&name).await?;
+                Ok(format!("{name} may log in now\n"))
+            }
+            Self::Decline { name } => {
+                Books::reach(config).await?.decline(&name).await?;
+                Ok(format!("the sign-up of {name} is forgotten\n"))
             }
             Self::Delete { name } => {
                 let deleted = Books::reach(config).await?.delete(&name).await?;

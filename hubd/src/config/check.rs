@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use spawner_core::{Secret, UserName};
 
-use super::auth::{AuthKind, AuthTable};
+use super::auth::{AuthKind, AuthTable, HeaderTable, PamTable, PasswordTable, SharedPasswordTable};
 use super::reading::{Reading, Spot};
 use super::root::Config;
 use super::suggest;
@@ -45,9 +45,70 @@ fn check_authenticator(config: &Config, reading: &mut Reading) {
         }
         _ => {}
     }
-    if auth.dummy_password.is_some() && auth.kind == Some(AuthKind::Password) {
-        let fault = Fault::new("this has no effect, because `auth.kind` is \"password\"");
-        reading.warn(Spot::Key("auth.dummy.password"), fault);
+    check_shared_passwords(auth, reading);
+    if auth.kind == Some(AuthKind::Header) && config.hub.trusted_proxies.is_empty() {
+        let key = "hub.trusted_proxies";
+        if !reading.is_faulty(key) {
+            let message = "the header authenticator believes what proxies say, and none is trusted";
+            let help =
+                "list the addresses of your own proxies, as in `trusted_proxies = [\"127.0.0.1\"]`";
+            reading.error(Spot::Key(key), Fault::new(message).help(help));
+        }
+    }
+    // A table that is written out and plays no part.
+    if let Some(kind) = auth.kind {
+        let shared = &auth.shared_password;
+        for (key, of, given) in [
+            (
+                "auth.dummy.password",
+                AuthKind::Dummy,
+                auth.dummy_password.is_some(),
+            ),
+            (
+                "auth.shared-password",
+                AuthKind::SharedPassword,
+                *shared != SharedPasswordTable::default(),
+            ),
+            ("auth.pam", AuthKind::Pam, auth.pam != PamTable::default()),
+            (
+                "auth.header",
+                AuthKind::Header,
+                auth.header != HeaderTable::default(),
+            ),
+            (
+                "auth.password",
+                AuthKind::Password,
+                auth.password != PasswordTable::default(),
+            ),
+        ] {
+            if given && kind != of {
+                let kind = kind.as_str();
+                let message = format!("this has no effect, because `auth.kind` is \"{kind}\"");
+                reading.warn(Spot::Key(key), Fault::new(message));
+            }
+        }
+    }
+}
+
+fn check_shared_passwords(auth: &AuthTable, reading: &mut Reading) {
+    let table = "auth.shared-password";
+    if auth.kind != Some(AuthKind::SharedPassword) || reading.is_faulty(table) {
+        return;
+    }
+    let shared = &auth.shared_password;
+    let (user, admin) = (&shared.user_password, &shared.admin_password);
+    if user.is_none() && admin.is_none() {
+        let fault = Fault::new("there is no password, so nobody could log in")
+            .help("write `user_password_file` in [auth.shared-password]");
+        reading.error(Spot::Key(&format!("{table}.user_password_file")), fault);
+    } else if user.is_some() && user == admin {
+        let fault = Fault::new("admins and users have the same password")
+            .help("admins need one of their own");
+        reading.error(Spot::Key(table), fault);
+    } else if admin.is_none() && !auth.admin_users.is_empty() {
+        let fault = Fault::new("there is no password for admins, so they cannot log in")
+            .help("write `admin_password_file` in [auth.shared-password]");
+        reading.error(Spot::Key("auth.admin_users"), fault);
     }
 }
 
@@ -65,11 +126,15 @@ fn check_users(auth: &AuthTable, reading: &mut Reading) {
         }
     }
     let key = "auth.allowed_users";
-    let nobody_listed = auth.allowed_users.is_empty() && auth.admin_users.is_empty();
+    let nobody_listed = auth.allowed_users.is_empty()
+        && auth.allowed_groups.is_empty()
+        && auth.admin_users.is_empty();
+    // Who is approved after a sign-up needs no other line.
+    let by_signup = auth.kind == Some(AuthKind::Password) && auth.password.allow_signup;
     if reading.is_faulty("auth") {
         return;
     }
-    if !auth.allow_all && nobody_listed && auth.kind.is_some() {
+    if !auth.allow_all && nobody_listed && !by_signup && auth.kind.is_some() {
         let fault = Fault::new("nobody can log in: no user is allowed and none is an admin")
             .help("list users here, or set `allow_all = true`");
         reading.warn(Spot::Key(key), fault);
@@ -77,6 +142,25 @@ fn check_users(auth: &AuthTable, reading: &mut Reading) {
     if auth.allow_all && !auth.allowed_users.is_empty() {
         let fault = Fault::new("this list keeps nobody out, because `allow_all` is true");
         reading.warn(Spot::Key(key), fault);
+    }
+    if auth.allow_all && !auth.allowed_groups.is_empty() {
+        let fault = Fault::new("this list keeps nobody out, because `allow_all` is true");
+        reading.warn(Spot::Key("auth.allowed_groups"), fault);
+    }
+    if let Some(pattern) = &auth.username_pattern {
+        for (list, users) in [
+            ("allowed_users", &auth.allowed_users),
+            ("admin_users", &auth.admin_users),
+        ] {
+            for (at, user) in users.iter().enumerate() {
+                if !pattern.is_match(user.as_str()) {
+                    let message = format!("\"{user}\" does not fit `username_pattern`");
+                    let key = format!("auth.{list}[{at}]");
+                    let fault = Fault::new(message).help("change the pattern, or the name");
+                    reading.error(Spot::Value(&key), fault);
+                }
+            }
+        }
     }
 }
 

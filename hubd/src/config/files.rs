@@ -7,6 +7,11 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
+use super::value::{Fault, quote};
+
+/// A file with a secret that is longer than this holds something else.
+const SECRET_FILE_MAX: u64 = 1024;
+
 /// A file's content and permissions.
 pub(super) struct FileRead {
     pub(super) bytes: Vec<u8>,
@@ -44,4 +49,25 @@ pub(super) fn read_regular(path: &Path, max: u64) -> Result<FileRead, String> {
         bytes,
         mode: metadata.permissions().mode() & 0o7777,
     })
+}
+
+/// Reads a file that holds one secret and nothing else, if nobody but its owner could have.
+pub(super) fn secret_line(path: &Path) -> Result<String, Fault> {
+    let shown = quote(&path.to_string_lossy());
+    let about = |message: &str| Fault::new(format!("{shown}: {message}"));
+    let file = read_regular(path, SECRET_FILE_MAX).map_err(|message| about(&message))?;
+    if file.mode & 0o077 != 0 {
+        let message = format!(
+            "others than its owner can reach it (mode {:04o})",
+            file.mode
+        );
+        return Err(about(&message).help("`chmod 600` it"));
+    }
+    let text = str::from_utf8(&file.bytes).map_err(|_| about("it is not a text file"))?;
+    let line = text.strip_suffix('\n').unwrap_or(text);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if line.contains(['\n', '\0']) {
+        return Err(about("it holds more than one line"));
+    }
+    Ok(line.to_owned())
 }

@@ -48,7 +48,7 @@ mod value;
 #[cfg(test)]
 pub(crate) use role::RoleTable;
 pub(crate) use {
-    auth::{AuthKind, AuthTable},
+    auth::{AuthKind, AuthTable, PamTable, PasswordTable, SharedPasswordTable},
     culler::CullerTable,
     findings::{ConfigErrors, Findings, Style},
     group::GroupTable,

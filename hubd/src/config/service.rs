@@ -9,7 +9,7 @@ use url::Url;
 
 use super::address::origin;
 use super::base_path::BasePath;
-use super::files::read_regular;
+use super::files::secret_line;
 use super::names::{name, token};
 use super::reader::TableReader;
 use super::reading::Spot;
@@ -17,8 +17,6 @@ use super::spawner::{environment, hook};
 use super::spec::{KeySpec, TableSpec};
 use super::value::{Fault, flag, quote, some_text, text};
 
-/// A token file longer than this holds something else.
-const TOKEN_FILE_MAX: u64 = 1024;
 /// The longest name of a service that the hub starts: its log and its processes carry it.
 const MANAGED_NAME_MAX: usize = 64;
 /// What the OAuth client id of every service begins with, so that none can be a server's.
@@ -293,23 +291,11 @@ fn read_token(table: &mut TableReader<'_, '_>) -> Option<Secret> {
     }
 }
 
-/// Reads a token file, if nobody but its owner could have.
+/// Reads a token file.
 fn token_in(path: &Path) -> Result<Secret, Fault> {
     let shown = quote(&path.to_string_lossy());
-    let about = |message: &str| Fault::new(format!("{shown}: {message}"));
-    let file = read_regular(path, TOKEN_FILE_MAX).map_err(|message| about(&message))?;
-    if file.mode & 0o077 != 0 {
-        let message = format!(
-            "others than its owner can reach it (mode {:04o})",
-            file.mode
-        );
-        return Err(about(&message).help("`chmod 600` it"));
-    }
-    let text = str::from_utf8(&file.bytes).map_err(|_| about("it is not a text file"))?;
-    let line = text.strip_suffix('\n').unwrap_or(text);
-    let line = line.strip_suffix('\r').unwrap_or(line);
-    token(line).map_err(|fault| Fault {
+    token(&secret_line(path)?).map_err(|fault| Fault {
         help: fault.help,
-        ..about(&fault.message)
+        ..Fault::new(format!("{shown}: {}", fault.message))
     })
 }

@@ -74,6 +74,10 @@ pub(super) const ROOT: TableSpec = TableSpec {
 pub(super) const TABLES: &[&TableSpec] = &[
     &hub::SPEC,
     &auth::SPEC,
+    &auth::PAM_SPEC,
+    &auth::PASSWORD_SPEC,
+    &auth::SHARED_PASSWORD_SPEC,
+    &auth::HEADER_SPEC,
     &auth::DUMMY_SPEC,
     &spawner::SPEC,
     &limits::SPEC,

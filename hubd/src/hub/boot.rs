@@ -5,6 +5,7 @@
 //! earlier times are looked for without waiting for any of them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use super::error::{HubError, Reason};
 use super::running::Hub;
 use super::spawner;
 use crate::app::{About, App, Shutdown};
+use crate::auth::authenticator::Authenticator;
 use crate::auth::caller::Callers;
 use crate::auth::cookies::HubCookies;
 use crate::auth::directory::Directory;
@@ -73,6 +75,7 @@ impl HubBuilder {
             .unwrap_or(config.hub.state_dir.clone());
         let factory = spawner::build(&config, &self.registry, &state_dir, store.instance_id())?;
         look_at_backend(&*factory).await;
+        let authenticator = authenticator(&config, &store, self.pam_helper).await?;
 
         let address = config.hub.bind;
         let listener = TcpListener::bind(address)
@@ -113,8 +116,10 @@ impl HubBuilder {
         fit_tokens(&store, &directory).await?;
 
         let (events, seen_by_proxy) = mpsc::channel(EVENTS);
+        let by_header = config.auth.kind == Some(AuthKind::Header);
         let options = ProxyOptions {
             trusted_proxies: TrustedProxies::new(config.hub.trusted_proxies.clone()),
+            identity_header: by_header.then(|| config.auth.header.name.clone()),
             ..ProxyOptions::default()
         };
         let proxy = Proxy::new(
@@ -145,7 +150,12 @@ impl HubBuilder {
 
         let app = Arc::new(App {
             callers: Callers::new(store.clone(), Arc::clone(&directory), seen),
-            gate: gate(&config, kind, &store, &directory, &metrics),
+            gate: Gate::new(
+                store.clone(),
+                Arc::clone(&directory),
+                authenticator,
+                metrics.clone(),
+            ),
             tokens: TokenDesk::new(store.clone(), Arc::clone(&directory)),
             xsrf: Xsrf::new(store.signing_key().as_bytes()),
             cookies: HubCookies::new(config.hub.base_url.as_str()),
@@ -261,21 +271,23 @@ async fn fit_tokens(store: &Store, directory: &Directory) -> Result<(), HubError
     Ok(())
 }
 
-fn gate(
+/// The authenticator, if it can do its work: a hub that nobody could log in to does not start.
+async fn authenticator(
     config: &Config,
-    kind: AuthKind,
     store: &Store,
-    directory: &Arc<Directory>,
-    metrics: &Metrics,
-) -> Gate {
-    let dummy_password = config.auth.dummy_password.clone();
-    Gate::new(
-        store.clone(),
-        Arc::clone(directory),
-        kind,
-        dummy_password,
-        metrics.clone(),
-    )
+    pam_helper: Option<PathBuf>,
+) -> Result<Authenticator, HubError> {
+    let authenticator = Authenticator::new(config, store, pam_helper)
+        .map_err(|error| Reason::Internal(error.to_string()))?;
+    if let Authenticator::Pam(pam) = &authenticator {
+        if !rustix::process::geteuid().is_root() {
+            let message = "hubd does not run as root, so PAM may let nobody in but its own account";
+            tracing::warn!("{message}");
+        }
+        let probed = pam.probe().await;
+        probed.map_err(|error| Reason::Internal(format!("PAM cannot be used: {error}")))?;
+    }
+    Ok(authenticator)
 }
 
 fn limits(config: &Config) -> Limits {

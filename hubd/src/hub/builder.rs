@@ -1,7 +1,7 @@
 //! What a hub is made of, for programs that bring their own parts.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use spawner_core::{
@@ -31,6 +31,7 @@ pub struct HubBuilder {
     pub(super) registry: Registry,
     pub(super) on_end: Vec<EndCallback>,
     pub(super) login_link_for: Option<UserName>,
+    pub(super) pam_helper: Option<PathBuf>,
 }
 
 impl HubBuilder {
@@ -43,6 +44,7 @@ impl HubBuilder {
             registry,
             on_end: Vec::new(),
             login_link_for: None,
+            pam_helper: None,
         }
     }
 
@@ -103,6 +105,13 @@ impl HubBuilder {
     /// Has the hub make a link that logs in as `user` once, see [`Hub::login_link`](crate::Hub::login_link).
     pub fn login_link_for(mut self, user: UserName) -> Self {
         self.login_link_for = Some(user);
+        self
+    }
+
+    /// Names a `hubd` program for `kind = "pam"`, which runs PAM in processes of its own. The program
+    /// `hubd` names itself; one that ends in [`cli::main`](crate::cli::main) may do the same.
+    pub fn pam_helper(mut self, program: impl Into<PathBuf>) -> Self {
+        self.pam_helper = Some(program.into());
         self
     }
 }

@@ -7,10 +7,14 @@
 //! GET    /users                  everybody in the books
 //! POST   /users                  {name, admin, password}: add an account
 //! PUT    /users/{name}/password  {password}: change a password
+//! PUT    /users/{name}/blocked   {blocked}: shut the user out and stop their servers, or let them in again
 //! DELETE /users/{name}           stop the user's servers, then delete the user
 //! POST   /tokens                 {owner, wish}: make a token
 //! POST   /tokens/list            {owner}: the tokens of one owner, or of all
 //! POST   /tokens/revoke          {id}: revoke a token
+//! GET    /signups                everybody who asks for an account
+//! POST   /signups/{name}         approve
+//! DELETE /signups/{name}         decline
 //! ```
 //!
 //! - Who may connect may do all of it. So the directory is 0700, the socket is 0600, and the hub asks

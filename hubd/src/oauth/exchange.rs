@@ -121,7 +121,12 @@ impl Provider {
             expires_at: Some(expires_at.unwrap_or(Timestamp::MAX)),
             session_id: Some(grant.session_id).filter(|id| !id.is_empty()),
         };
-        let row = self.store.tokens().create(row, now).await?;
+        let row = match self.store.tokens().create_granted(row, now).await {
+            Err(StoreError::Conflict(_)) => {
+                return Err(bad("invalid_grant", "The login has ended meanwhile."));
+            }
+            row => row?,
+        };
         self.codes.exchanged(code, row.id);
         Ok(TokenReply {
             access_token: token,

@@ -60,6 +60,21 @@ impl Links {
         self.below_hub("logout")
     }
 
+    /// Where people ask for an account.
+    pub(crate) fn signup(&self) -> LocalPath {
+        self.below_hub("signup")
+    }
+
+    /// Where somebody changes their password.
+    pub(crate) fn password(&self) -> LocalPath {
+        self.below_hub("password")
+    }
+
+    /// Where an admin sees who asks for an account.
+    pub(crate) fn signups(&self) -> LocalPath {
+        self.below_hub("signups")
+    }
+
     /// Where `server` is started: by `GET` its options form, by `POST` the start itself.
     pub(crate) fn spawn(&self, server: &ServerId, next: Option<&LocalPath>) -> LocalPath {
         with_next(self.of_server("spawn", server), next)

@@ -8,8 +8,9 @@ use super::links::Links;
 use super::render::Templates;
 use super::views::{
     Chrome, ClientRow, CountdownView, ErrorView, FailedView, HomeView, LeaveView, Lifetime,
-    LoginView, MadeToken, NotRunningView, OAuthView, PendingView, ScopeRow, ServerCard,
-    ServerState, ServiceLink, SpawnView, TokenRow, TokenView, View, Viewer, WaitingView,
+    LoginView, MadeToken, NotRunningView, OAuthView, PasswordView, PendingView, ScopeRow,
+    ServerCard, ServerState, ServiceLink, SignupRow, SignupView, SignupsView, SpawnView, TokenRow,
+    TokenView, View, Viewer, WaitingView,
 };
 use crate::auth::local_path::LocalPath;
 
@@ -101,6 +102,7 @@ pub(super) fn pages(templates: &Templates, text: Texts<'_>) -> Vec<Sample> {
     failed_pages(&mut out, text);
     token_pages(&mut out, text);
     other_pages(&mut out, text);
+    account_pages(&mut out, text);
     out.samples
 }
 
@@ -142,6 +144,52 @@ fn login_pages(out: &mut Pages<'_>, text: Texts<'_>) {
         ..refused
     };
     out.logged_out("login-throttled", &throttled);
+    let open = LoginView {
+        signup_url: Some(links().signup()),
+        ..LoginView::new(&links(), None)
+    };
+    out.logged_out("login-signup", &open);
+}
+
+fn account_pages(out: &mut Pages<'_>, text: Texts<'_>) {
+    let form = SignupView {
+        action: links().signup(),
+        username: String::new(),
+        error: None,
+        minimum_length: 8,
+        done: false,
+    };
+    out.logged_out("signup", &form);
+    let refused = SignupView {
+        username: text("alice"),
+        error: Some(text("A password has at least 8 characters.")),
+        ..form
+    };
+    out.logged_out("signup-refused", &refused);
+    let done = SignupView {
+        done: true,
+        ..refused
+    };
+    out.logged_out("signup-done", &done);
+    let form = PasswordView {
+        action: links().password(),
+        error: None,
+        minimum_length: 12,
+    };
+    out.logged_in("password", &form);
+    let refused = PasswordView {
+        error: Some(text("The two new passwords differ.")),
+        ..form
+    };
+    out.logged_in("password-refused", &refused);
+    let row = |name: &str| SignupRow {
+        name: text(name),
+        since: text("2026-03-01 12:34"),
+        action: links().signups().join("alice"),
+    };
+    let rows = vec![row("alice"), row("bob")];
+    out.logged_in("signups", &SignupsView { rows });
+    out.logged_in("signups-none", &SignupsView { rows: Vec::new() });
 }
 
 fn server_pages(out: &mut Pages<'_>, text: Texts<'_>) {

@@ -29,6 +29,10 @@ pub(crate) struct Chrome {
     pub(crate) token_url: LocalPath,
     pub(crate) login_url: LocalPath,
     pub(crate) logout_url: LocalPath,
+    /// Where the viewer changes their password, if the hub has it.
+    pub(crate) password_url: Option<LocalPath>,
+    /// Where an admin decides about sign-ups, if there are any to come.
+    pub(crate) signups_url: Option<LocalPath>,
     /// Who is logged in.
     pub(crate) user: Option<Viewer>,
     /// The token that every form sends back; empty only on pages without forms.
@@ -85,6 +89,45 @@ pub(crate) struct LoginView {
     pub(crate) error: Option<String>,
     /// Seconds until the next attempt is looked at, after too many that failed.
     pub(crate) wait_seconds: Option<u64>,
+    /// Where people ask for an account, if they may.
+    pub(crate) signup_url: Option<LocalPath>,
+}
+
+/// The form of somebody who asks for an account, and what comes after it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct SignupView {
+    pub(crate) action: LocalPath,
+    /// What was typed before, to correct it; afterwards, who has asked.
+    pub(crate) username: String,
+    pub(crate) error: Option<String>,
+    /// How many characters a password has at least.
+    pub(crate) minimum_length: usize,
+    /// The request was noted.
+    pub(crate) done: bool,
+}
+
+/// The form for a new password.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct PasswordView {
+    pub(crate) action: LocalPath,
+    pub(crate) error: Option<String>,
+    pub(crate) minimum_length: usize,
+}
+
+/// Who asks for an account.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct SignupsView {
+    pub(crate) rows: Vec<SignupRow>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct SignupRow {
+    pub(crate) name: String,
+    /// When they asked, in UTC.
+    pub(crate) since: String,
+    /// Where the decision goes.
+    pub(crate) action: LocalPath,
 }
 
 /// The home page: one server and its main action.
@@ -283,6 +326,8 @@ impl Chrome {
             token_url: links.tokens(),
             login_url: links.login(None),
             logout_url: links.logout(),
+            password_url: None,
+            signups_url: None,
             user,
             xsrf: xsrf.into(),
             version: env!("CARGO_PKG_VERSION"),
@@ -333,6 +378,7 @@ impl LoginView {
             username: String::new(),
             error: None,
             wait_seconds: None,
+            signup_url: None,
         }
     }
 }
@@ -368,6 +414,9 @@ macro_rules! views {
 }
 views! {
     LoginView => "login.html",
+    SignupView => "signup.html",
+    PasswordView => "password.html",
+    SignupsView => "signups.html",
     HomeView => "home.html",
     SpawnView => "spawn.html",
     NotRunningView => "not_running.html",

@@ -48,6 +48,8 @@ pub(crate) struct ClientInfo {
     pub(crate) scheme: Scheme,
     /// The host (and port, unless it is the scheme's own) in the browser's address bar.
     pub(crate) host: String,
+    /// Who it is, if a trusted proxy was to say so and did.
+    pub(crate) identity: Option<String>,
 }
 
 impl Peer {
@@ -94,6 +96,7 @@ impl ClientInfo {
             ip: peer.ip,
             scheme: peer.scheme,
             host: host.unwrap_or_default().to_owned(),
+            identity: None,
         };
         if trusted.contains(peer.ip) {
             info.ip = nearest_untrusted(peer.ip, headers, trusted);
@@ -105,6 +108,23 @@ impl ClientInfo {
             }
         }
         info
+    }
+
+    /// Takes the header out in which a trusted proxy names the user. From anybody else, and when it is
+    /// not exactly one text, it says nothing.
+    pub(super) fn take_identity(
+        &mut self,
+        peer: Peer,
+        name: &HeaderName,
+        headers: &mut HeaderMap,
+        trusted: &TrustedProxies,
+    ) {
+        let said: Vec<HeaderValue> = headers.get_all(name).iter().cloned().collect();
+        headers.remove(name);
+        if let ([value], true) = (&*said, trusted.contains(peer.ip)) {
+            let text = str::from_utf8(value.as_bytes()).ok().map(str::trim);
+            self.identity = text.filter(|text| !text.is_empty()).map(str::to_owned);
+        }
     }
 }
 

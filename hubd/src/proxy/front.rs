@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{HeaderName, Request, Response};
 use hyper::body::Incoming;
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
@@ -37,6 +37,8 @@ pub(crate) struct Proxy {
 pub(crate) struct ProxyOptions {
     /// Peers whose `X-Forwarded-*` headers are believed.
     pub(crate) trusted_proxies: TrustedProxies,
+    /// The header in which they say who asks, if they do.
+    pub(crate) identity_header: Option<HeaderName>,
     /// How often the hub hears of activity, at most once per server each time.
     pub(crate) activity_interval: Duration,
 }
@@ -52,6 +54,7 @@ impl Default for ProxyOptions {
     fn default() -> Self {
         Self {
             trusted_proxies: TrustedProxies::default(),
+            identity_header: None,
             activity_interval: Duration::from_secs(5),
         }
     }
@@ -106,7 +109,11 @@ impl Proxy {
             Err(bad) => return refuse(bad),
         };
         let trusted = &shared.options.trusted_proxies;
-        let info = ClientInfo::of(peer, request.headers(), trusted);
+        let mut info = ClientInfo::of(peer, request.headers(), trusted);
+        if let Some(name) = &shared.options.identity_header {
+            // Neither the hub nor a server sees it: the one is told by `info`, the other must not be.
+            info.take_identity(peer, name, request.headers_mut(), trusted);
+        }
         let found = named.as_ref().and_then(|named| shared.routes.find(named));
         let Some((target, prefix_end)) = found else {
             if let Some(Err(bad)) = named.map(|named| named.check_for_hub()) {

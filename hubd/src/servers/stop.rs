@@ -107,30 +107,47 @@ impl Servers {
         Ok(())
     }
 
+    /// Stops all servers of a user, and waits for that, at most `patience`; it goes on then.
+    pub(crate) async fn stop_all_of(
+        &self,
+        user: &User,
+        mode: StopMode,
+        patience: Duration,
+    ) -> Result<Stopped, StopRefused> {
+        let ids = self.all_of(user);
+        let stops = ids.iter().map(|server| self.stop(server, mode, patience));
+        for stopped in futures_util::future::join_all(stops).await {
+            if stopped? == Stopped::Pending {
+                return Ok(Stopped::Pending);
+            }
+        }
+        Ok(Stopped::Done)
+    }
+
     /// Stops all servers of a user and deletes the user, if that comes to an end within `patience`.
     pub(crate) async fn delete_user(
         &self,
         user: &User,
         patience: Duration,
     ) -> Result<Stopped, StopRefused> {
-        let rows = self.inner.store.servers().of(user.id);
-        let ids = rows
-            .iter()
-            .map(|row| ServerId::new(user.name.clone(), row.name.clone()));
-        let ids: Vec<ServerId> = ids.collect();
-        let stops = ids
-            .iter()
-            .map(|server| self.stop(server, StopMode::Graceful, patience));
-        for stopped in futures_util::future::join_all(stops).await {
-            if stopped? == Stopped::Pending {
-                return Ok(Stopped::Pending);
-            }
+        let stopped = self.stop_all_of(user, StopMode::Graceful, patience).await?;
+        if stopped == Stopped::Pending {
+            return Ok(Stopped::Pending);
         }
+        let ids = self.all_of(user);
         self.inner.store.users().delete(user.id).await?;
         for server in &ids {
             self.forget(server);
         }
         Ok(Stopped::Done)
+    }
+
+    /// The servers of a user, running or not.
+    fn all_of(&self, user: &User) -> Vec<ServerId> {
+        let rows = self.inner.store.servers().of(user.id);
+        rows.iter()
+            .map(|row| ServerId::new(user.name.clone(), row.name.clone()))
+            .collect()
     }
 
     /// Stops everything, for a hub that is configured to take its servers with it.

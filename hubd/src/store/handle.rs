@@ -18,6 +18,7 @@ use super::mirror::Mirror;
 use super::rows::Rows;
 use super::servers::Servers;
 use super::sessions::Sessions;
+use super::signups::Signups;
 use super::state_dir::{StateDir, database_in, failed};
 use super::tokens::Tokens;
 use super::users::Users;
@@ -141,6 +142,11 @@ impl Store {
     /// Logins.
     pub(crate) fn sessions(&self) -> Sessions<'_> {
         Sessions(self)
+    }
+
+    /// People who ask for an account.
+    pub(crate) fn signups(&self) -> Signups<'_> {
+        Signups(self)
     }
 
     /// The servers as OAuth clients.

@@ -17,6 +17,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_groups.sql"),
     include_str!("migrations/0003_services.sql"),
+    include_str!("migrations/0004_people.sql"),
 ];
 
 /// The number of the last step that the file has seen; 0 for none.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row};
+use spawner_core::UserName;
 
 use super::activity::Active;
 use super::clients::{self, OauthClient};
@@ -18,6 +19,7 @@ use super::ids::{GroupId, ServerRowId, SessionRowId, TokenId, UserId};
 use super::rows::Statement;
 use super::servers::{self, Server};
 use super::sessions::{self, Session};
+use super::signups::{self, Signup};
 use super::tokens::{self, Token};
 use super::users::{self, User};
 
@@ -36,6 +38,8 @@ pub(super) enum Change {
     TokenGone(TokenId),
     Session(Arc<Session>),
     SessionGone(SessionRowId),
+    Signup(Arc<Signup>),
+    SignupGone(UserName),
     /// Only its `last_activity`; by far the most frequent change.
     Seen(Active, Timestamp),
 }
@@ -49,6 +53,7 @@ pub(super) struct Mirror {
     pub(super) clients: clients::Table,
     pub(super) tokens: tokens::Table,
     pub(super) sessions: sessions::Table,
+    pub(super) signups: signups::Table,
 }
 
 impl Mirror {
@@ -79,6 +84,10 @@ impl Mirror {
             mirror.sessions.put(Arc::new(Session::from_row(row)?));
             Ok(())
         })?;
+        each(conn, path, "signups", signups::ALL, |row| {
+            mirror.signups.put(Arc::new(Signup::from_row(row)?));
+            Ok(())
+        })?;
         Ok(mirror)
     }
 
@@ -97,6 +106,8 @@ impl Mirror {
             Change::TokenGone(id) => self.tokens.remove(id),
             Change::Session(session) => self.sessions.put(session),
             Change::SessionGone(id) => self.sessions.remove(id),
+            Change::Signup(signup) => self.signups.put(signup),
+            Change::SignupGone(name) => self.signups.remove(&name),
             Change::Seen(Active::User(id), at) => self.users.seen(id, at),
             Change::Seen(Active::Server(id), at) => self.servers.seen(id, at),
             Change::Seen(Active::Token(id), at) => self.tokens.seen(id, at),

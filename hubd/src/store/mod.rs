@@ -39,6 +39,7 @@ mod mirror;
 mod rows;
 mod servers;
 mod sessions;
+mod signups;
 mod state_dir;
 mod tokens;
 mod user_list;
@@ -61,6 +62,7 @@ pub(crate) use self::{
     launches::NewLaunch,
     servers::{Server, ServerChange, Stage},
     sessions::{NewSession, Session},
+    signups::Signup,
     tokens::{NewToken, Owner, Token, TokenKind},
     user_list::{UserQuery, UserSort, UserState},
     users::{AuthState, NewAuthState, User, UserChange},

@@ -21,7 +21,7 @@ use super::tokens;
 statements! {
     ALL = "SELECT * FROM sessions";
     CREATE = "INSERT INTO sessions (hash, user, session_id, created, expires_at)
-        SELECT ?1, id, ?3, ?4, ?5 FROM users WHERE id = ?2 AND password_hash IS ?6 RETURNING *";
+        SELECT ?1, id, ?3, ?4, ?5 FROM users WHERE id = ?2 AND password_hash IS ?6 AND NOT blocked RETURNING *";
     LOG_OUT = "DELETE FROM sessions WHERE user = ?1 AND session_id = ?2 RETURNING id";
     DELETE_OF_USER = "DELETE FROM sessions WHERE user = ?1 RETURNING id";
     PURGE = "DELETE FROM sessions WHERE expires_at <= ?1 RETURNING id";
@@ -79,8 +79,8 @@ impl Sessions<'_> {
 
     /// Stores a login.
     ///
-    /// Refused when the user's password is another one by now, or the user is gone: to check a
-    /// password takes a while, and a change of it ends every login with the old one.
+    /// Refused when the user's password is another one by now, or the user is gone or blocked: to
+    /// check a password takes a while, and a change of it ends every login with the old one.
     pub(crate) async fn create(
         self,
         session: NewSession,
@@ -97,7 +97,7 @@ impl Sessions<'_> {
                     session.password_hash.as_ref().map(Secret::expose),
                 );
                 let session = rows.one(CREATE, values, Session::from_row)?;
-                let changed = StoreError::Conflict("the password was changed meanwhile");
+                let changed = StoreError::Conflict("the account was changed meanwhile");
                 let session = Arc::new(session.ok_or(changed)?);
                 rows.changed(Change::Session(Arc::clone(&session)));
                 Ok(session)

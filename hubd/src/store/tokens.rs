@@ -24,7 +24,8 @@ statements! {
     REVOKE_SESSION = "DELETE FROM tokens WHERE user = ?1 AND session_id = ?2 RETURNING id";
     REVOKE_CLIENT_OF = "DELETE FROM tokens WHERE user = ?1 AND client_id = ?2 RETURNING id";
     DELETE_OF_CLIENT = "DELETE FROM tokens WHERE client_id = ?1 RETURNING id";
-    REVOKE_GRANTED = "DELETE FROM tokens WHERE user = ?1 AND kind = 'oauth' RETURNING id";
+    REVOKE_BUT_SERVERS = "DELETE FROM tokens WHERE user = ?1 AND kind <> 'server' RETURNING id";
+    LIVES = "SELECT id FROM sessions WHERE user = ?1 AND session_id = ?2";
     PURGE = "DELETE FROM tokens WHERE expires_at <= ?1 RETURNING id";
     SHORTEN = "UPDATE tokens SET expires_at = created + ?1
         WHERE kind = 'api' AND (expires_at IS NULL OR expires_at > created + ?1) RETURNING *";
@@ -146,6 +147,25 @@ impl Tokens<'_> {
         now: Timestamp,
     ) -> Result<Arc<Token>, StoreError> {
         self.0.write(move |rows| create(rows, &token, now)).await
+    }
+
+    /// Stores a token that was granted in a browser session, if that has not ended meanwhile: a code is
+    /// exchanged a moment after it was issued, and a logout or a new password may come in between.
+    pub(crate) async fn create_granted(
+        self,
+        token: NewToken,
+        now: Timestamp,
+    ) -> Result<Arc<Token>, StoreError> {
+        self.0
+            .write(move |rows| {
+                if let (Owner::User(user), Some(session)) = (&token.owner, &token.session_id)
+                    && !rows.any(LIVES, (user, session))?
+                {
+                    return Err(StoreError::Conflict("the login has ended meanwhile"));
+                }
+                create(rows, &token, now)
+            })
+            .await
     }
 
     /// Revokes one; says whether it was there.
@@ -327,9 +347,9 @@ pub(super) fn delete_of_user(rows: &mut Rows<'_>, user: UserId) -> Result<usize,
     delete(rows, DELETE_OF_USER, [user])
 }
 
-/// Deletes what a user was granted in any browser session, as part of a job.
-pub(super) fn delete_granted(rows: &mut Rows<'_>, user: UserId) -> Result<usize, StoreError> {
-    delete(rows, REVOKE_GRANTED, [user])
+/// Deletes what a user has made or granted, as part of a job: all but the tokens of their servers.
+pub(super) fn delete_but_servers(rows: &mut Rows<'_>, user: UserId) -> Result<usize, StoreError> {
+    delete(rows, REVOKE_BUT_SERVERS, [user])
 }
 
 /// Deletes what a user was granted in one browser session, as part of a job.

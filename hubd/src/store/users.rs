@@ -25,6 +25,9 @@ statements! {
     RENAME = "UPDATE users SET name = ?2 WHERE id = ?1 RETURNING *";
     SET_AUTH_STATE = "UPDATE users SET auth_state = ?2 WHERE id = ?1 RETURNING *";
     SET_ADMIN = "UPDATE users SET admin = ?2 WHERE id = ?1 RETURNING *";
+    SET_BLOCKED = "UPDATE users SET blocked = ?2 WHERE id = ?1 RETURNING *";
+    ADMIT = "UPDATE users SET password_hash = ?2, admitted = 1
+        WHERE name = ?1 AND password_hash IS NULL AND NOT blocked RETURNING *";
     SET_PASSWORD_HASH = "UPDATE users SET password_hash = ?2 WHERE id = ?1 RETURNING *";
     DELETE = "DELETE FROM users WHERE id = ?1 RETURNING id";
 }
@@ -41,6 +44,10 @@ pub(crate) struct User {
     pub(crate) password_hash: Option<Secret>,
     /// What the authenticator keeps about them.
     pub(crate) auth_state: Option<AuthState>,
+    /// Whether an admin has let them in, whom the configuration need not name then.
+    pub(crate) admitted: bool,
+    /// Whether an admin has shut them out, whatever the configuration says.
+    pub(crate) blocked: bool,
 }
 
 /// What an authenticator keeps about a user. It may hold secrets of other systems, so its `Debug`
@@ -157,8 +164,28 @@ impl Users<'_> {
             .await
     }
 
-    /// Sets or clears the password. Every login with the old one ends in the same commit, with all
-    /// that was granted in them; tokens that the user made for programs stay.
+    /// Shuts somebody out, or in again. Who is shut out loses every login and every token in the same
+    /// commit, but for those of servers that run: these end with their server.
+    pub(crate) async fn set_blocked(
+        self,
+        id: UserId,
+        blocked: bool,
+    ) -> Result<Arc<User>, StoreError> {
+        self.0
+            .write(move |rows| {
+                let user = rows.one(SET_BLOCKED, (id, blocked), User::from_row)?;
+                let user = user.ok_or(StoreError::NotFound("user"))?;
+                if blocked {
+                    sessions::delete_of_user(rows, id)?;
+                    tokens::delete_but_servers(rows, id)?;
+                }
+                Ok(changed(rows, user))
+            })
+            .await
+    }
+
+    /// Sets or clears the password. Every login with the old one ends in the same commit, and every
+    /// token that the user made or granted; the servers that run keep theirs.
     pub(crate) async fn change_password(
         self,
         id: UserId,
@@ -170,7 +197,7 @@ impl Users<'_> {
                 let user = rows.one(SET_PASSWORD_HASH, (id, hash), User::from_row)?;
                 let user = user.ok_or(StoreError::NotFound("user"))?;
                 sessions::delete_of_user(rows, id)?;
-                tokens::delete_granted(rows, id)?;
+                tokens::delete_but_servers(rows, id)?;
                 Ok(changed(rows, user))
             })
             .await
@@ -219,6 +246,8 @@ impl User {
                 .get::<_, Option<String>>("password_hash")?
                 .map(Secret::new),
             auth_state: maybe_json(row, "auth_state")?,
+            admitted: row.get("admitted")?,
+            blocked: row.get("blocked")?,
         })
     }
 }
@@ -255,6 +284,25 @@ impl Table {
     pub(super) fn by_name(&self, name: &UserName) -> Option<&Arc<User>> {
         self.by_id.get(self.by_name.get(name)?)
     }
+}
+
+/// Lets somebody in with a password of their own, as part of a job. Who has one keeps it.
+pub(super) fn admit(
+    rows: &mut Rows<'_>,
+    name: &UserName,
+    hash: &Secret,
+    now: Timestamp,
+) -> Result<Arc<User>, StoreError> {
+    if let Some(user) = rows.one(CREATE, (name.as_str(), false, micros(now)), User::from_row)? {
+        changed(rows, user);
+    }
+    let user = rows.one(ADMIT, (name.as_str(), hash.expose()), User::from_row)?;
+    let taken = StoreError::Conflict("the name has an account with a password, or is blocked");
+    let user = user.ok_or(taken)?;
+    // Nothing of the time before the password opens the account.
+    sessions::delete_of_user(rows, user.id)?;
+    tokens::delete_but_servers(rows, user.id)?;
+    Ok(changed(rows, user))
 }
 
 fn changed(rows: &mut Rows<'_>, user: User) -> Arc<User> {
@@ -325,6 +373,7 @@ mod tests {
         let errors = [
             users.set_admin(gone, true).await.map(drop),
             users.change_password(gone, None).await.map(drop),
+            users.set_blocked(gone, true).await.map(drop),
             users.delete(gone).await,
         ];
         for error in errors {

@@ -25,6 +25,7 @@ impl Ask {
             ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
             scheme: Scheme::Http,
             host: "hub.test:8000".to_owned(),
+            identity: None,
         };
         let uri = format!("/hub/api{path}");
         let request = Request::builder().method(method).uri(uri).extension(client);

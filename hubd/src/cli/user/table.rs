@@ -20,6 +20,7 @@ pub(super) fn for_people(accounts: &[Account]) -> String {
         "LAST ACTIVITY",
         "PASSWORD",
         "SERVER",
+        "BLOCKED",
     ]);
     let minutes = |time: Timestamp| time.strftime("%Y-%m-%d %H:%M").to_string();
     for account in accounts {
@@ -40,7 +41,7 @@ pub(super) fn for_programs(accounts: &[Account]) -> String {
     lines.collect()
 }
 
-fn cells(account: &Account, time: impl Fn(Timestamp) -> String) -> [String; 6] {
+fn cells(account: &Account, time: impl Fn(Timestamp) -> String) -> [String; 7] {
     let yes = |yes| if yes { "yes" } else { "no" }.to_owned();
     [
         account.name.to_string(),
@@ -49,6 +50,7 @@ fn cells(account: &Account, time: impl Fn(Timestamp) -> String) -> [String; 6] {
         account.last_activity.map_or("-".to_owned(), time),
         yes(account.has_password),
         account.server.clone(),
+        yes(account.blocked),
     ]
 }
 
@@ -65,6 +67,7 @@ mod tests {
             created: "2026-01-02T03:04:05.678901Z".parse().unwrap(),
             last_activity: last_activity.map(|time| time.parse().unwrap()),
             has_password: !admin,
+            blocked: last_activity.is_some(),
             server: "stopped".to_owned(),
         };
         vec![
@@ -76,9 +79,9 @@ mod tests {
     #[test]
     fn people_see_columns() {
         let expected = [
-            "NAME      ADMIN  CREATED (UTC)     LAST ACTIVITY     PASSWORD  SERVER",
-            "ann       yes    2026-01-02 03:04  -                 no        stopped",
-            "benjamin  no     2026-01-02 03:04  2026-02-03 04:05  yes       stopped",
+            "NAME      ADMIN  CREATED (UTC)     LAST ACTIVITY     PASSWORD  SERVER   BLOCKED",
+            "ann       yes    2026-01-02 03:04  -                 no        stopped  no",
+            "benjamin  no     2026-01-02 03:04  2026-02-03 04:05  yes       stopped  yes",
         ];
         assert_eq!(
             for_people(&accounts()).lines().collect::<Vec<_>>(),
@@ -91,8 +94,8 @@ mod tests {
     fn programs_see_tabs_and_whole_times() {
         assert_eq!(
             for_programs(&accounts()),
-            "ann\tyes\t2026-01-02T03:04:05.678901Z\t-\tno\tstopped\n\
-             benjamin\tno\t2026-01-02T03:04:05.678901Z\t2026-02-03T04:05:06Z\tyes\tstopped\n"
+            "ann\tyes\t2026-01-02T03:04:05.678901Z\t-\tno\tstopped\tno\n\
+             benjamin\tno\t2026-01-02T03:04:05.678901Z\t2026-02-03T04:05:06Z\tyes\tstopped\tyes\n"
         );
         assert_eq!(for_programs(&[]), "");
     }

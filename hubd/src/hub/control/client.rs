@@ -15,7 +15,7 @@ use spawner_core::{Secret, UserName};
 use tokio::net::UnixStream;
 
 use super::{Address, Message, Status};
-use crate::auth::accounts::{Account, Added, Deleted};
+use crate::auth::accounts::{Account, Added, Deleted, Waiting};
 use crate::auth::tokens::{NewTokenLine, OwnerName, TokenLine, TokenWish};
 
 /// How long an answer may take: longer than the hub waits for servers that it has to stop.
@@ -86,6 +86,30 @@ impl Client {
         let body = json!({"password": password.expose()});
         let path = format!("/users/{name}/password");
         self.call(Method::PUT, &path, Some(body)).await
+    }
+
+    /// Shuts a user out, or in again.
+    pub(crate) async fn set_blocked(self, name: &UserName, blocked: bool) -> Result<(), CallError> {
+        let path = format!("/users/{name}/blocked");
+        let body = json!({"blocked": blocked});
+        self.call(Method::PUT, &path, Some(body)).await
+    }
+
+    /// Everybody who asks for an account.
+    pub(crate) async fn waiting(self) -> Result<Vec<Waiting>, CallError> {
+        self.call(Method::GET, "/signups", None).await
+    }
+
+    /// Makes an account of a sign-up.
+    pub(crate) async fn approve(self, name: &UserName) -> Result<(), CallError> {
+        let path = format!("/signups/{name}");
+        self.call(Method::POST, &path, None).await
+    }
+
+    /// Forgets a sign-up.
+    pub(crate) async fn decline(self, name: &UserName) -> Result<(), CallError> {
+        let path = format!("/signups/{name}");
+        self.call(Method::DELETE, &path, None).await
     }
 
     /// Deletes a user.

@@ -15,17 +15,18 @@ use axum::serve::Listener;
 use axum::{Json, serve};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use spawner_core::{Secret, UserName, error_chain};
+use spawner_core::{Secret, StopMode, UserName, error_chain};
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
 use super::{Address, Message, Status, path};
 use crate::app::AppState;
-use crate::auth::accounts::{Account, AccountError, Accounts, Added, Deleted};
+use crate::auth::accounts::{Account, AccountError, Accounts, Added, Deleted, Waiting};
 use crate::auth::password::PasswordError;
 use crate::auth::tokens::{NewTokenLine, OwnerName, TokenLine, TokenRefused, TokenWish};
 use crate::hub::stop::SERVERS_LIMIT;
 use crate::servers::{StopRefused, Stopped};
+use crate::store::StoreError;
 
 /// A name and a password fit in many times over.
 const BODY_MAX: usize = 64 * 1024;
@@ -80,6 +81,11 @@ struct OneToken {
     id: String,
 }
 
+#[derive(Deserialize)]
+struct Blocked {
+    blocked: bool,
+}
+
 /// Why a command is not carried out.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
@@ -93,6 +99,8 @@ enum Refused {
         "the servers of {0} are still stopping, so nothing is deleted yet: try again in a moment"
     )]
     StillStopping(UserName),
+    #[error("{0} is blocked, and the servers of {0} are still stopping")]
+    BlockedAndStopping(UserName),
 }
 
 impl Control {
@@ -157,6 +165,9 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/users", get(list).merge(post(add)))
         .route("/users/{name}", axum::routing::delete(delete))
         .route("/users/{name}/password", put(set_password))
+        .route("/users/{name}/blocked", put(set_blocked))
+        .route("/signups", get(waiting))
+        .route("/signups/{name}", post(approve).delete(decline))
         .route("/tokens", post(new_token))
         .route("/tokens/list", post(tokens))
         .route("/tokens/revoke", post(revoke_token))
@@ -195,6 +206,45 @@ async fn set_password(
 ) -> Result<Json<()>, Refused> {
     desk.accounts.set_password(&name, new.password).await?;
     tracing::info!(user = %name, "password changed");
+    Ok(Json(()))
+}
+
+async fn set_blocked(
+    State(desk): State<Arc<Desk>>,
+    Named(name): Named<UserName>,
+    Json(new): Json<Blocked>,
+) -> Result<Json<()>, Refused> {
+    let user = desk.accounts.set_blocked(&name, new.blocked).await?;
+    tracing::info!(user = %name, blocked = new.blocked, "account blocked or let in again");
+    if new.blocked {
+        let servers = &desk.app.servers;
+        let stopped = servers.stop_all_of(&user, StopMode::Graceful, SERVERS_LIMIT);
+        if stopped.await? == Stopped::Pending {
+            return Err(Refused::BlockedAndStopping(name));
+        }
+    }
+    Ok(Json(()))
+}
+
+async fn waiting(State(desk): State<Arc<Desk>>) -> Json<Vec<Waiting>> {
+    Json(desk.accounts.waiting())
+}
+
+async fn approve(
+    State(desk): State<Arc<Desk>>,
+    Named(name): Named<UserName>,
+) -> Result<Json<()>, Refused> {
+    desk.accounts.approve(&name).await?;
+    tracing::info!(user = %name, "sign-up approved");
+    Ok(Json(()))
+}
+
+async fn decline(
+    State(desk): State<Arc<Desk>>,
+    Named(name): Named<UserName>,
+) -> Result<Json<()>, Refused> {
+    desk.accounts.decline(&name).await?;
+    tracing::info!(user = %name, "sign-up declined");
     Ok(Json(()))
 }
 
@@ -241,14 +291,20 @@ async fn revoke_token(
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let status = match &self {
-            Self::Account(AccountError::Unknown(_))
+            Self::Account(AccountError::Unknown(_) | AccountError::NotWaiting(_))
             | Self::Token(
                 TokenRefused::UnknownUser(_)
                 | TokenRefused::UnknownService(_)
                 | TokenRefused::UnknownToken(_),
             ) => StatusCode::NOT_FOUND,
-            Self::Account(AccountError::Exists(_) | AccountError::NotStopped { .. })
-            | Self::StillStopping(_) => StatusCode::CONFLICT,
+            Self::Account(
+                AccountError::Exists(_)
+                | AccountError::NotStopped { .. }
+                | AccountError::BlockedByFile(_)
+                | AccountError::Store(StoreError::Conflict(_)),
+            )
+            | Self::StillStopping(_)
+            | Self::BlockedAndStopping(_) => StatusCode::CONFLICT,
             Self::Account(AccountError::Password(PasswordError::Rule(_))) => {
                 StatusCode::BAD_REQUEST
             }

@@ -4,14 +4,16 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::RETRY_AFTER;
-use spawner_core::{FormData, Secret, ServerId, UserName};
+use spawner_core::{FormData, Secret, ServerId, UserName, error_chain};
 
 use super::super::views::LoginView;
 use super::form;
 use super::instead::{Instead, redirect, sentence};
 use super::visit::{Visit, set_cookie};
+use crate::auth::authenticator::Proven;
 use crate::auth::local_path::LocalPath;
 use crate::auth::login::{Login, LoginError};
+use crate::auth::pam::PamError;
 use crate::auth::password::PasswordError;
 use crate::auth::xsrf::Browser;
 use crate::servers::Place;
@@ -26,14 +28,52 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Instead> {
         let to = to.unwrap_or_else(|| landing(&visit, &member.user.name));
         return Ok(redirect(StatusCode::FOUND, &to));
     }
-    let view = LoginView::new(visit.links(), visit.next().as_ref());
-    visit.page(StatusCode::OK, &view)
+    let gate = &visit.app().gate;
+    if !gate.authenticator().has_form() {
+        return by_header(&visit).await;
+    }
+    visit.page(StatusCode::OK, &empty(&visit, visit.next().as_ref()))
+}
+
+/// A login without a form: the proxy in front of us has asked already.
+async fn by_header(visit: &Visit) -> Result<Response, Instead> {
+    visit.expect_intent()?;
+    let client = visit.client();
+    let named = client.identity.as_deref();
+    let Some(name) = named.and_then(|named| visit.app().directory.name_of(named)) else {
+        tracing::info!(client = %client.ip, named, "no usable name from a trusted proxy");
+        let message = "This hub is told who you are by a proxy in front of it, and was not. Open it at \
+                       its public address, or ask its administrator.";
+        return Err(Instead::error(StatusCode::FORBIDDEN, message));
+    };
+    let proven = Proven { name, groups: None };
+    match visit.app().gate.enter(&proven).await {
+        Ok(login) => Ok(welcome(visit, &login, visit.next())),
+        Err(LoginError::Store(error)) => Err(error.into()),
+        Err(error) => {
+            tracing::info!(user = %proven.name, client = %client.ip, %error, "not logged in");
+            let message = sentence(&error.to_string());
+            Err(Instead::error(StatusCode::FORBIDDEN, message))
+        }
+    }
+}
+
+/// The form with nothing in it.
+fn empty(visit: &Visit, next: Option<&LocalPath>) -> LoginView {
+    let signup = visit.app().gate.takes_signups();
+    LoginView {
+        signup_url: signup.then(|| visit.links().signup()),
+        ..LoginView::new(visit.links(), next)
+    }
 }
 
 /// Name and password.
 pub(super) async fn submit(visit: Visit, body: Body) -> Result<Response, Instead> {
     let mut form = form::read(&visit.parts.headers, body, form::SMALL).await?;
     visit.check_xsrf(&form)?;
+    if !visit.app().gate.authenticator().has_form() {
+        return Err(Instead::status(StatusCode::METHOD_NOT_ALLOWED));
+    }
     let username = take(&mut form, "username");
     let password = Secret::new(take(&mut form, "password"));
     let client = visit.client().ip;
@@ -90,13 +130,9 @@ pub(super) fn refused(
         username: Some(username)
             .filter(|name| name.len() <= SHOWN_MAX)
             .unwrap_or_default(),
-        ..LoginView::new(visit.links(), next)
+        ..empty(visit, next)
     };
     match error {
-        LoginError::Wrong | LoginError::NotAllowed | LoginError::Link => {
-            let error = Some(sentence(&error.to_string()));
-            visit.page(StatusCode::FORBIDDEN, &LoginView { error, ..view })
-        }
         LoginError::TooEarly(early) => {
             let seconds = early.seconds();
             let wait_seconds = Some(seconds);
@@ -107,16 +143,26 @@ pub(super) fn refused(
             let page = visit.page(StatusCode::TOO_MANY_REQUESTS, &view)?;
             Ok(([(RETRY_AFTER, seconds.to_string())], page).into_response())
         }
-        LoginError::Password(PasswordError::Busy) => {
-            let message = sentence(&PasswordError::Busy.to_string());
+        LoginError::Password(PasswordError::Busy(busy)) | LoginError::Pam(PamError::Busy(busy)) => {
+            let message = sentence(&busy.to_string());
             Err(Instead::busy(StatusCode::SERVICE_UNAVAILABLE, message, 5))
+        }
+        LoginError::Pam(error) => {
+            tracing::error!(error = error_chain(&error), "PAM has not answered");
+            let message = "Passwords cannot be checked at the moment. Try again in a minute.";
+            Err(Instead::busy(StatusCode::SERVICE_UNAVAILABLE, message, 60))
         }
         LoginError::Password(error) => Err(Instead::fault(&error)),
         LoginError::Store(error) => Err(error.into()),
+        error => {
+            let error = Some(sentence(&error.to_string()));
+            visit.page(StatusCode::FORBIDDEN, &LoginView { error, ..view })
+        }
     }
 }
 
-fn take(form: &mut FormData, field: &str) -> String {
+/// The first value of a field, or nothing.
+pub(super) fn take(form: &mut FormData, field: &str) -> String {
     let values = form.remove(field).unwrap_or_default();
     values.into_iter().next().unwrap_or_default()
 }

@@ -29,7 +29,10 @@ mod logout;
 mod named;
 mod options;
 mod over;
+mod password;
 mod pending;
+mod signup;
+mod signups;
 mod spawn;
 mod start;
 mod stop;
@@ -59,6 +62,10 @@ pub(crate) fn router(state: PagesState) -> Router {
         .route("/login", get(login::show).post(login::submit))
         .route("/login-link/{secret}", get(login_link::open))
         .route("/logout", get(logout::log_out))
+        .route("/signup", get(signup::show).post(signup::submit))
+        .route("/signups", get(signups::show))
+        .route("/signups/{name}", post(signups::decide))
+        .route("/password", get(password::show).post(password::submit))
         .route("/home", get(home::show))
         .route("/token", get(token::show).post(token::request))
         .route("/token/revoke", post(token::revoke))

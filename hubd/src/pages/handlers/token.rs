@@ -332,7 +332,10 @@ mod tests {
         let id = site.grant("alice", "alice").await;
         let page = alice.get("/hub/token").await;
         assert_eq!(notes(&page)[1], "Your server");
-        assert_eq!(page.attributes(".rows [name=id]", "value"), std::slice::from_ref(&id));
+        assert_eq!(
+            page.attributes(".rows [name=id]", "value"),
+            std::slice::from_ref(&id)
+        );
         alice.post("/hub/token/revoke", &[("id", &id)]).await;
         assert_eq!(notes(&alice.get("/hub/token").await).len(), 1);
     }

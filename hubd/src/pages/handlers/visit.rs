@@ -46,6 +46,7 @@ impl FromRequestParts<PagesState> for Visit {
         state: &PagesState,
     ) -> Result<Self, Self::Rejection> {
         let caller = state.app.visitor(&parts.headers)?;
+        let caller = state.app.as_the_proxy_says(caller, parts);
         Ok(Self::new(state.clone(), parts.clone(), caller))
     }
 }
@@ -160,7 +161,14 @@ impl Visit {
             name: member.user.name.to_string(),
             admin: self.app().directory.is_admin(member.user),
         });
-        let chrome = Chrome::new(self.links(), viewer, token.as_str());
+        let gate = &self.app().gate;
+        let admin = viewer.as_ref().is_some_and(|viewer| viewer.admin);
+        let own_password = viewer.is_some() && gate.has_passwords();
+        let chrome = Chrome {
+            password_url: own_password.then(|| self.links().password()),
+            signups_url: (admin && gate.takes_signups()).then(|| self.links().signups()),
+            ..Chrome::new(self.links(), viewer, token.as_str())
+        };
         let html = self.state.templates.render(&chrome, view)?;
         let reply = (status, Html(html)).into_response();
         Ok(self.with_cookies(reply, Some(&token)))

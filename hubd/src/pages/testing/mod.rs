@@ -29,6 +29,7 @@ pub(crate) use self::puppet::{Act, FormAct, Script};
 use super::render::Templates;
 use super::state::PagesState;
 use crate::app::{About, App, AppState, Shutdown};
+use crate::auth::authenticator::Authenticator;
 use crate::auth::caller::Callers;
 use crate::auth::cookies::HubCookies;
 use crate::auth::directory::Directory;
@@ -36,7 +37,7 @@ use crate::auth::login::Gate;
 use crate::auth::sightings::sightings;
 use crate::auth::tokens::TokenDesk;
 use crate::auth::xsrf::Xsrf;
-use crate::config::{AuthKind, Config};
+use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::oauth::Provider;
 use crate::proxy::{ClientInfo, Scheme};
@@ -204,6 +205,7 @@ pub(crate) fn client(scheme: Scheme) -> ClientInfo {
         ip: IpAddr::from([10, 0, 0, 1]),
         scheme,
         host: HOST.to_owned(),
+        identity: None,
     }
 }
 
@@ -249,8 +251,7 @@ fn app(config: &Config, base_url: &str, factory: Arc<dyn SpawnerFactory>) -> App
         gate: Gate::new(
             store.clone(),
             Arc::clone(&directory),
-            AuthKind::Dummy,
-            Some(Secret::new(PASSWORD)),
+            Authenticator::dummy(Some(Secret::new(PASSWORD))),
             metrics.clone(),
         ),
         tokens: TokenDesk::new(store.clone(), Arc::clone(&directory)),

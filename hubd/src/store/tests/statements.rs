@@ -1,7 +1,8 @@
 //! Every statement against a fresh file: a misspelt column is found here and not by a user.
 
 use super::super::{
-    activity, clients, grants, groups, launches, meta, servers, sessions, tokens, users, writer,
+    activity, clients, grants, groups, launches, meta, servers, sessions, signups, tokens, users,
+    writer,
 };
 use super::*;
 
@@ -16,6 +17,7 @@ async fn every_statement_can_be_prepared() {
         ("meta", meta::STATEMENTS),
         ("servers", servers::STATEMENTS),
         ("sessions", sessions::STATEMENTS),
+        ("signups", signups::STATEMENTS),
         ("tokens", tokens::STATEMENTS),
         ("users", users::STATEMENTS),
         ("writer", writer::STATEMENTS),
@@ -39,6 +41,7 @@ async fn deletions_use_an_index() {
     let statements: Vec<_> = [
         tokens::STATEMENTS,
         sessions::STATEMENTS,
+        signups::STATEMENTS,
         clients::STATEMENTS,
         groups::STATEMENTS,
     ]
