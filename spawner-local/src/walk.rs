@@ -111,7 +111,8 @@ fn launch(pid: i32, room: &mut Vec<u8>) -> Option<LaunchId> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use std::io::{Read as _, Write as _};
+    use std::process::{Command, Stdio};
 
     use spawner_core::LAUNCH_MARKER;
 
@@ -132,13 +133,20 @@ mod tests {
         let launch = LaunchId::random();
         let filler = "x".repeat(ROOM);
         for filler in ["", &filler] {
-            let mut child = Command::new("/bin/sleep")
-                .arg("1000")
+            let mut child = Command::new("/bin/cat")
                 .env("A_FILLER", filler)
                 .env(LAUNCH_MARKER, launch.as_str())
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
                 .spawn()
                 .unwrap();
             let pid = i32::try_from(child.id()).unwrap();
+            // While a program is being loaded its environment cannot be read. One that answers has
+            // been loaded.
+            child.stdin.as_mut().unwrap().write_all(b"!").unwrap();
+            let mut answer = [0];
+            let stdout = child.stdout.as_mut().unwrap();
+            stdout.read_exact(&mut answer).unwrap();
             let walk = Walk::next().await.unwrap();
             let found = walk.seen.iter().find(|seen| seen.stat.pid == pid);
             let found = found.map(|seen| seen.launch.clone());

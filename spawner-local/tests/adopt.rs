@@ -153,7 +153,7 @@ async fn a_server_outlives_the_hub() {
         config: spawner_core::SpawnerConfig::default(),
         settings: serde_json::Map::new(),
         state_dir: dir.join("state"),
-        instance: "test".into(),
+        instance: dir.display().to_string(),
     });
     let mut spawner = factory.unwrap().spawner(&common::server("tee"));
     spawner.load_state(&state).unwrap();

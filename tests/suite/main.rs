@@ -13,6 +13,7 @@ mod fakesu;
 mod groups;
 mod harness;
 mod hooks;
+mod in_line;
 mod left_over;
 mod login;
 mod named;

@@ -19,6 +19,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use serde_json::{Value, json};
 use spawner_core::{Ending, Outcome, ProgressEvent, ProgressLog, ServerId, escape_html};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +31,7 @@ use super::path::{OneServer, Segments};
 use super::server::{reach, there};
 use crate::app::{App, AppState};
 use crate::scopes::ScopeName;
-use crate::servers::Place;
+use crate::servers::{Place, Spot};
 
 /// The longest silence; proxies cut connections that are silent for a minute or so.
 const KEEP_ALIVE: Duration = Duration::from_secs(8);
@@ -44,13 +45,16 @@ pub(super) async fn get(
     let Reached { id, .. } = there(reached)?;
     let (sight, stop) = (app.servers.look(&id), app.servers.stop_signal().clone());
     let log = sight.progress.filter(|log| !is_over(log));
+    let waits = sight.place == Place::Starting && log.is_none();
+    let spot = app.servers.in_line(&id).filter(|_| waits);
     let body = match (sight.place, log) {
         (Place::Ready, _) => Body::from(data(&ready(&app, &id))),
         // Also while what is left of a failed start is cleared.
         (_, Some(log)) => follow(watch(app, id, &log), &stop),
-        (place @ (Place::Starting | Place::Checking), None) => {
-            follow(await_end(app, id, place), &stop)
-        }
+        (place @ (Place::Starting | Place::Checking), None) => match spot {
+            Some(spot) => follow(in_line(app, id, spot), &stop),
+            None => follow(await_end(app, id, place), &stop),
+        },
         (Place::Stopping | Place::Stopped, None) => {
             let event = past_failure(&app, &id).ok_or_else(|| not_starting(&id))?;
             Body::from(data(&event))
@@ -101,6 +105,54 @@ fn watch(
             Some((next, (app, server, reader, ticks)))
         },
     )
+}
+
+/// Where a start stands in the line, and whatever comes after.
+fn in_line(
+    app: AppState,
+    server: ServerId,
+    spot: Spot,
+) -> impl Stream<Item = Option<Value>> + use<> {
+    let mut ticks = interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (ended, spot_at_end) = oneshot::channel();
+    let standing = stream::unfold(
+        (spot, None, ticks, ended),
+        |(mut spot, mut told, mut ticks, ended)| async move {
+            loop {
+                let Some(standing) = spot.standing() else {
+                    let _ = ended.send(spot);
+                    return None;
+                };
+                if told != Some(standing) {
+                    told = Some(standing);
+                    let message = format!("Waiting for a place: {standing}");
+                    let event = json!({ "progress": 0, "waiting": true, "message": message });
+                    return Some((Some(event), (spot, told, ticks, ended)));
+                }
+                tokio::select! {
+                    () = spot.moved() => {}
+                    _ = ticks.tick() => return Some((None, (spot, told, ticks, ended))),
+                }
+            }
+        },
+    );
+    let rest = stream::once(async move {
+        let begun = match spot_at_end.await {
+            Ok(mut spot) => spot.begins().await,
+            Err(_) => false,
+        };
+        if !begun {
+            let cancelled = failed("The start was cancelled.");
+            return stream::iter([Some(cancelled)]).boxed();
+        }
+        let sight = app.servers.look(&server);
+        match (sight.place, sight.progress) {
+            (_, Some(log)) => watch(app, server, &log).boxed(),
+            (place, None) => await_end(app, server, place).boxed(),
+        }
+    });
+    standing.chain(rest.flatten())
 }
 
 /// The end of a start that an earlier process of the hub began: its log ended with that process.

@@ -4,13 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE};
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::access::require;
 use super::caller::ApiCaller;
 use super::error::ApiError;
 use crate::app::{AppState, VERSION};
-use crate::metrics;
+use crate::metrics::{self, PERIODS};
 use crate::scopes::{ScopeName, Target};
 
 /// `GET {api}` and `GET {api}/`: the version, also for pages of other sites. A single-user server
@@ -35,6 +36,14 @@ pub(crate) async fn metrics(
     )?;
     let users = i64::try_from(app.store.users().count()).unwrap_or(i64::MAX);
     app.metrics.total_users.set(users);
+    let now = Timestamp::now();
+    for (period, span) in PERIODS {
+        let since = now.saturating_sub(span).unwrap_or(Timestamp::MIN);
+        app.metrics
+            .active(period, app.store.users().active_since(since));
+    }
+    let waiting = i64::try_from(app.servers.waiting()).unwrap_or(i64::MAX);
+    app.metrics.waiting_starts.set(waiting);
     let text = app
         .metrics
         .encode()
@@ -84,5 +93,10 @@ mod tests {
             "{}",
             reply.text
         );
+        let active = |count| format!("jupyterhub_active_users{{period=\"24h\"}} {count}\n");
+        assert!(reply.text.contains(&active(0)), "{}", reply.text);
+        hub.start("alice").await;
+        let reply = hub.get(path).admin().send().await;
+        assert!(reply.text.contains(&active(1)), "{}", reply.text);
     }
 }

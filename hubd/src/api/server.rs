@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use spawner_core::StopMode;
 
@@ -17,8 +17,9 @@ use super::path::{OneServer, Segments};
 use super::server_model::ServerModel;
 use super::start_body::StartBody;
 use crate::app::{App, AppState};
+use crate::auth::xsrf::need::Credential;
 use crate::scopes::ScopeName;
-use crate::servers::{Begun, Place, Stopped};
+use crate::servers::{Begun, Place, Stopped, Waiting};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,6 +49,7 @@ pub(super) async fn start(
     request: Request,
 ) -> Result<Response, ApiError> {
     let Reached { user, id, .. } = reach(&app, &caller, ScopeName::StartServers, &path)?;
+    let waiting = waiting(&caller, request.headers());
     let body = body::optional(request).await?;
     let body = body.map(StartBody::read).transpose()?.unwrap_or_default();
     if let Some(display_name) = body.display_name
@@ -61,13 +63,28 @@ pub(super) async fn start(
     }
     let begun = app
         .servers
-        .start(&user, &id, body.options, app.slow_spawn_timeout)
+        .start(&user, &id, body.options, waiting, app.slow_spawn_timeout)
         .await
         .map_err(refused_start)?;
     match begun {
         Begun::Ready => Ok(empty(StatusCode::CREATED)),
         Begun::Pending => Ok(empty(StatusCode::ACCEPTED)),
         Begun::Failed(outcome) => Err(failed_start(&id, &outcome)),
+    }
+}
+
+/// Whether a start that finds every place taken waits in line. People do, so a browser's does. A
+/// program expects JupyterHub's 429 and comes again; one that would rather wait says so with
+/// `Prefer: respond-async` (RFC 7240), and is answered 202.
+fn waiting(caller: &ApiCaller, headers: &HeaderMap) -> Waiting {
+    let asked = headers.get_all("prefer").iter();
+    let asked = asked.filter_map(|value| value.to_str().ok());
+    let mut asked = asked.flat_map(|value| value.split([',', ';']));
+    let is_asked = asked.any(|one| one.trim().eq_ignore_ascii_case("respond-async"));
+    if is_asked || caller.0.credential() == Credential::Cookie {
+        Waiting::InLine
+    } else {
+        Waiting::Never
     }
 }
 
@@ -399,5 +416,36 @@ mod tests {
         assert_eq!(third.status, StatusCode::TOO_MANY_REQUESTS);
         let pause: u64 = third.header("retry-after").unwrap().parse().unwrap();
         assert!((30..=60).contains(&pause));
+        assert_eq!(hub.app.servers.waiting(), 0);
+        // A program that asks for it waits as people do, until it has a turn or leaves the line.
+        let asks = hub.post("/users/admin/server").admin();
+        let asks = asks.header("prefer", "handling=strict, Respond-Async");
+        assert_eq!(asks.send().await.status, StatusCode::ACCEPTED);
+        let model = hub.get("/users/admin/server").admin().send().await.json;
+        assert_eq!(model["pending"], "spawn");
+        let fourth = hub.post("/users/admin/servers/x").admin();
+        let fourth = fourth.header("prefer", "respond-async").send().await;
+        assert_eq!(
+            fourth.status,
+            StatusCode::TOO_MANY_REQUESTS,
+            "active_servers"
+        );
+        let path = "/users/admin/server/progress";
+        let mut watching = hub.get(path).admin().stream().await;
+        assert_eq!(watching.next().await.as_deref(), Some("\n\n"));
+        assert_eq!(
+            watching.next().await.as_deref(),
+            Some(
+                "data: {\"message\":\"Waiting for a place: 1st in line\",\"progress\":0,\
+                 \"waiting\":true}\n\n"
+            )
+        );
+        let gone = hub.delete("/users/admin/server").admin().send().await;
+        assert!(gone.status.is_success());
+        hub.settled("admin", Place::Starting).await;
+        let end = watching.next().await.unwrap();
+        assert!(end.contains("The start was cancelled."), "{end}");
+        assert_eq!(watching.next().await, None);
+        assert_eq!(hub.app.servers.waiting(), 0);
     }
 }

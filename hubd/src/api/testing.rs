@@ -28,7 +28,7 @@ use crate::config::{AuthKind, Config, CullerTable, GroupTable, RoleTable, Servic
 use crate::metrics::Metrics;
 use crate::oauth::Provider;
 use crate::scopes::ScopeName;
-use crate::servers::{Begun, Limits, Place, Routes, Servers, Setup};
+use crate::servers::{Begun, Limits, Place, Routes, Servers, Setup, Waiting};
 use crate::services::{Culler, Services};
 use crate::store::{Digest, NewClient, NewLaunch, NewToken, Owner, Store, TokenKind, User};
 use crate::tasks::Tasks;
@@ -211,7 +211,10 @@ impl Hub {
         let id = server_id(server);
         let user = self.user(id.user.as_str());
         let patience = Duration::from_secs(60);
-        let begun = self.app.servers.start(&user, &id, None, patience).await;
+        let servers = &self.app.servers;
+        let begun = servers
+            .start(&user, &id, None, Waiting::Never, patience)
+            .await;
         assert!(matches!(begun, Ok(Begun::Ready)), "{begun:?}");
     }
 

@@ -13,7 +13,7 @@ use super::login_link::LoginLinks;
 use super::pam::PamError;
 use super::password::{PasswordError, check_length};
 use super::throttle::{LoginThrottle, TooEarly};
-use crate::metrics::{LoginLabels, Metrics};
+use crate::metrics::{Metrics, Status};
 use crate::random::{new_session_id, new_token};
 use crate::store::{Digest, NewSession, Store, StoreError, User, UserId};
 
@@ -141,11 +141,12 @@ impl Gate {
             password,
             ip,
         };
+        let began = Instant::now();
         let checked = match self.authenticator.check(claim).await {
             Ok(proven) => self.let_in(&proven).await,
             Err(error) => Err(error),
         };
-        self.count(&checked);
+        self.count(&checked, began);
         // A broken PAM is not the fault of whoever logs in, but nobody may guess for free meanwhile.
         let user = checked?;
         self.throttle.succeeded(attempt);
@@ -154,8 +155,9 @@ impl Gate {
 
     /// Logs in somebody who has proved elsewhere who they are.
     pub(crate) async fn enter(&self, proven: &Proven) -> Result<Login, LoginError> {
+        let began = Instant::now();
         let user = self.let_in(proven).await;
-        self.count(&user);
+        self.count(&user, began);
         self.begin_session(user?).await
     }
 
@@ -173,10 +175,12 @@ impl Gate {
         }
     }
 
-    fn count<T>(&self, result: &Result<T, LoginError>) {
-        let success = result.is_ok();
-        let logins = &self.metrics.logins;
-        logins.get_or_create(&LoginLabels { success }).inc();
+    fn count<T>(&self, result: &Result<T, LoginError>, began: Instant) {
+        let status = match result {
+            Ok(_) => Status::success,
+            Err(_) => Status::failure,
+        };
+        self.metrics.logged_in(status, began.elapsed());
     }
 
     /// A link that logs in as `user` once.

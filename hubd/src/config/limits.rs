@@ -10,7 +10,7 @@ use super::value::count;
 /// `[limits]`
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LimitsTable {
-    /// How many servers may be starting at once; 0 is no limit.
+    /// How many servers may be starting at once, while others wait in line; 0 is no limit.
     pub(crate) concurrent_spawns: u32,
     /// How many servers may be starting or running at once; 0 is no limit.
     pub(crate) active_servers: u32,
@@ -30,7 +30,7 @@ pub(super) const SPEC: TableSpec = TableSpec {
         KeySpec::new(
             "concurrent_spawns",
             "100",
-            "How many servers may be starting at the same time. 0 sets no limit.",
+            "How many servers may be starting at the same time; more wait in line. 0 sets no limit.",
         ),
         KeySpec::new(
             "active_servers",

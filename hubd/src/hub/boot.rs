@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use spawner_core::{HubUrls, SpawnerFactory, error_chain};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use url::Url;
 
 use super::builder::HubBuilder;
@@ -54,6 +55,7 @@ impl HubBuilder {
     /// Starts the hub: when this returns it listens, and servers of earlier times are being looked
     /// for. Requests are answered once [`Hub::run`] runs.
     pub async fn start(self) -> Result<Hub, HubError> {
+        let began = Instant::now();
         let config = self.config;
         config.validate()?;
         let Some(kind) = config.auth.kind else {
@@ -132,6 +134,7 @@ impl HubBuilder {
         tasks.spawn_until_stop("sightings", log.write(store.clone()));
         tasks.spawn_until_stop("proxy events", servers.clone().follow(seen_by_proxy));
         tasks.spawn_until_stop("purge", purge(store.clone()));
+        let recovering = Instant::now();
         servers.recover(HEAD_START).await;
         let culler = Culler::new(
             config.culler.clone(),
@@ -147,6 +150,7 @@ impl HubBuilder {
             instance: format!("{}-services", store.instance_id()),
             log_dir: state_dir.join("services"),
         });
+        metrics.booted(began.elapsed(), recovering.elapsed());
 
         let app = Arc::new(App {
             callers: Callers::new(store.clone(), Arc::clone(&directory), seen),

@@ -44,6 +44,14 @@ impl Provider {
         }
     }
 
+    /// The server that the client of this name is, if it is one.
+    pub(crate) fn server_called(&self, client_id: &str) -> Option<ServerId> {
+        match self.asker(self.store.clients().find(client_id)?.as_ref())? {
+            Asker::Server(server) => Some(server),
+            Asker::Service(_) => None,
+        }
+    }
+
     /// Whether a visitor may open it at all.
     pub(super) fn may_enter(&self, visitor: &Caller, asker: &Asker) -> bool {
         let allows = |scope, target| visitor.rights.allows(scope, target).is_yes();

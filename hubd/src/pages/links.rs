@@ -9,7 +9,7 @@
 //! [`Links`] makes them, as JupyterHub spells them. Addresses that a visitor brought (`next=...`)
 //! come in by [`LocalPath::parse`] instead.
 
-use spawner_core::ServerId;
+use spawner_core::{ServerId, UserName};
 
 use crate::auth::local_path::LocalPath;
 
@@ -123,6 +123,51 @@ impl Links {
             user.join("servers").join(server.server.as_str())
         };
         server.join("progress")
+    }
+
+    /// The admin page.
+    pub(crate) fn admin(&self) -> LocalPath {
+        self.below_hub("admin")
+    }
+
+    /// The stream of what changes on the admin page.
+    pub(crate) fn admin_events(&self) -> LocalPath {
+        self.admin().join("events")
+    }
+
+    /// Where new users are made, by `POST`.
+    pub(crate) fn admin_add(&self) -> LocalPath {
+        self.admin().join("users")
+    }
+
+    /// Where `user` is deleted: by `GET` the question, by `POST` the answer.
+    pub(crate) fn admin_delete(&self, user: &UserName) -> LocalPath {
+        self.admin().join("delete").join(user.as_str())
+    }
+
+    /// Where `user` is made an admin, or no longer one, by `POST`.
+    pub(crate) fn admin_rights(&self, user: &UserName) -> LocalPath {
+        self.admin().join("rights").join(user.as_str())
+    }
+
+    /// Where `server` is started from the admin page, by `POST`.
+    pub(crate) fn admin_start(&self, server: &ServerId) -> LocalPath {
+        named(&self.admin().join("start"), server)
+    }
+
+    /// Where somebody else's `server` is opened, by `POST`, so that its owner is told.
+    pub(crate) fn admin_open(&self, server: &ServerId) -> LocalPath {
+        named(&self.admin().join("open"), server)
+    }
+
+    /// Where a named server is made, by `POST`.
+    pub(crate) fn new_server(&self) -> LocalPath {
+        self.below_hub("new-server")
+    }
+
+    /// Where a named server is removed, by `POST`.
+    pub(crate) fn remove(&self, server: &ServerId) -> LocalPath {
+        self.of_server("remove", server)
     }
 
     fn of_server(&self, page: &str, server: &ServerId) -> LocalPath {

@@ -6,11 +6,14 @@ use spawner_core::{ExitStatus, ServerId, ServerName, UserName};
 use super::failure::{FailedPhase, Failure};
 use super::links::Links;
 use super::render::Templates;
+use super::views::admin::{
+    AddForm, AdminView, Choice, DeleteUserView, ServerRow, Sorting, UserRow,
+};
 use super::views::{
     Chrome, ClientRow, CountdownView, ErrorView, FailedView, HomeView, LeaveView, Lifetime,
-    LoginView, MadeToken, NotRunningView, OAuthView, PasswordView, PendingView, ScopeRow,
-    ServerCard, ServerState, ServiceLink, SignupRow, SignupView, SignupsView, SpawnView, TokenRow,
-    TokenView, View, Viewer, WaitingView,
+    LoginView, MadeToken, NamedServer, NewServerForm, NotRunningView, OAuthView, PasswordView,
+    PendingView, ScopeRow, ServerCard, ServerState, ServiceLink, SignupRow, SignupView,
+    SignupsView, SpawnView, TokenRow, TokenView, View, Viewer, VisitRow, WaitingView,
 };
 use crate::auth::local_path::LocalPath;
 
@@ -55,6 +58,7 @@ pub(super) fn chrome(user: Option<&str>) -> Chrome {
     let user = user.map(|name| Viewer {
         name: name.to_owned(),
         admin: false,
+        manages: name == "root",
     });
     Chrome::new(&links(), user, "2|1:0|10:1700000000|5:_xsrf|abc=")
 }
@@ -99,6 +103,7 @@ pub(super) fn pages(templates: &Templates, text: Texts<'_>) -> Vec<Sample> {
     };
     login_pages(&mut out, text);
     server_pages(&mut out, text);
+    admin_pages(&mut out, text);
     failed_pages(&mut out, text);
     token_pages(&mut out, text);
     other_pages(&mut out, text);
@@ -200,26 +205,16 @@ fn server_pages(out: &mut Pages<'_>, text: Texts<'_>) {
         ("home-stopping", ServerState::Stopping),
         ("home-checking", ServerState::Checking),
     ] {
-        let view = HomeView {
-            server: card(false, text),
-            state,
-            failure: None,
-            stop_reason: None,
-            countdown: None,
-            services: Vec::new(),
-        };
-        out.logged_in(name, &view);
+        out.logged_in(name, &home(state, text));
     }
     let culled = HomeView {
         server: card(true, text),
-        state: ServerState::Stopped,
-        failure: None,
         stop_reason: Some(text("culled: idle for 60 minutes")),
-        countdown: None,
         services: vec![ServiceLink {
             name: text("whoami"),
             url: links().service("whoami"),
         }],
+        ..home(ServerState::Stopped, text)
     };
     out.logged_in("home-culled", &culled);
     for extend_url in [None, Some(path("/hub/extend/alice"))] {
@@ -228,24 +223,23 @@ fn server_pages(out: &mut Pages<'_>, text: Texts<'_>) {
             Some(_) => "home-idle",
         };
         let view = HomeView {
-            state: ServerState::Running,
-            stop_reason: None,
+            services: culled.services.clone(),
             countdown: Some(CountdownView {
                 words: text("9 minutes"),
                 seconds: 540,
                 extend_url,
             }),
-            ..culled.clone()
+            ..home(ServerState::Running, text)
         };
         out.logged_in(name, &view);
     }
     let failed = HomeView {
+        server: card(true, text),
         failure: Some(failure(FailedPhase::Starting, text)),
-        stop_reason: None,
-        services: Vec::new(),
-        ..culled
+        ..home(ServerState::Stopped, text)
     };
     out.logged_in("home-failed", &failed);
+    named_servers(out, text);
     let form = SpawnView {
         server: card(true, text),
         options_form: OPTIONS_FORM.to_owned(),
@@ -304,6 +298,158 @@ fn server_pages(out: &mut Pages<'_>, text: Texts<'_>) {
             state,
         };
         out.logged_in(name, &view);
+    }
+}
+
+fn home(state: ServerState, text: Texts<'_>) -> HomeView {
+    HomeView {
+        server: card(false, text),
+        state,
+        failure: None,
+        stop_reason: None,
+        countdown: None,
+        services: Vec::new(),
+        visits: Vec::new(),
+        watch: state.key().to_owned(),
+        waits: state.is_passing(),
+        named: Vec::new(),
+        new_server: None,
+    }
+}
+
+fn visits(text: Texts<'_>) -> Vec<VisitRow> {
+    vec![VisitRow {
+        visitor: text("root"),
+        at: "2026-03-01 12:34 UTC".to_owned(),
+    }]
+}
+
+fn named_servers(out: &mut Pages<'_>, text: Texts<'_>) {
+    let states = [
+        ServerState::Stopped,
+        ServerState::Starting,
+        ServerState::Running,
+        ServerState::Stopping,
+        ServerState::Checking,
+    ];
+    let named = states.map(|state| NamedServer {
+        server: card(state == ServerState::Checking, text),
+        title: text("My project"),
+        name: text("my-project"),
+        state,
+        words: state.words(),
+        failure: (state == ServerState::Stopped).then(|| failure(FailedPhase::Running, text)),
+        visits: visits(text),
+        remove_url: path("/hub/remove/alice/my-project"),
+    });
+    let view = HomeView {
+        visits: visits(text),
+        named: named.to_vec(),
+        waits: true,
+        watch: "running stopped starting".to_owned(),
+        new_server: Some(NewServerForm {
+            url: links().new_server(),
+            count: 5,
+            limit: 6,
+        }),
+        ..home(ServerState::Running, text)
+    };
+    out.logged_in("home-named", &view);
+    let full = HomeView {
+        named: Vec::new(),
+        waits: false,
+        new_server: Some(NewServerForm {
+            url: links().new_server(),
+            count: 1,
+            limit: 1,
+        }),
+        ..view
+    };
+    out.logged_in("home-full", &full);
+}
+
+fn admin_pages(out: &mut Pages<'_>, text: Texts<'_>) {
+    let alice = UserName::new("alice").unwrap();
+    let server = ServerId::default_of(alice.clone());
+    let row = |state| ServerRow {
+        name: text("proj"),
+        words: ServerState::words(state),
+        state,
+        failure_url: Some(links().spawn_pending(&server, None)),
+        open_url: Some(links().admin_open(&server)),
+        start_url: Some(links().admin_start(&server)),
+        stop_url: Some(links().stop(&server)),
+        remove_url: Some(links().remove(&server)),
+    };
+    let user = UserRow {
+        name: text("alice"),
+        stamp: text("=Running"),
+        admin: true,
+        you: true,
+        last_seen: Some("2026-03-01 12:34 UTC".to_owned()),
+        admin_url: Some(links().admin_rights(&alice)),
+        delete_url: Some(links().admin_delete(&alice)),
+        servers: vec![row(ServerState::Running), row(ServerState::Starting)],
+    };
+    let bare = UserRow {
+        admin: false,
+        you: false,
+        last_seen: None,
+        admin_url: None,
+        delete_url: None,
+        servers: Vec::new(),
+        ..user.clone()
+    };
+    let add = AddForm {
+        url: links().admin_add(),
+        names: text("bob\ncarol"),
+        admins: true,
+        may_admins: true,
+        error: Some(text("“-” cannot be a user name.")),
+    };
+    let view = AdminView {
+        list_url: links().admin(),
+        here: path("/hub/admin?offset=50"),
+        filter: text("li"),
+        states: vec![Choice {
+            value: "active",
+            label: "With an active server",
+            chosen: true,
+        }],
+        sorts: vec![Sorting {
+            label: "Name",
+            url: links().admin(),
+            current: Some("descending"),
+        }],
+        sort: "-name",
+        rows: vec![user, bare],
+        total: 102,
+        first: 51,
+        last: 52,
+        previous_url: Some(links().admin()),
+        following_url: Some(links().admin()),
+        events_url: links().admin_events(),
+        add: Some(add),
+    };
+    out.logged_in("admin", &view);
+    let nobody = AdminView {
+        rows: Vec::new(),
+        total: 0,
+        previous_url: None,
+        following_url: None,
+        add: None,
+        ..view
+    };
+    out.logged_in("admin-nobody", &nobody);
+    for running in [0, 1, 2] {
+        let view = DeleteUserView {
+            name: text("alice"),
+            servers: 3,
+            running,
+            action: links().admin_delete(&alice),
+            list_url: links().admin(),
+        };
+        out.logged_in(&format!("admin-delete-{running}"), &view);
     }
 }
 

@@ -109,6 +109,12 @@ fn every_posted_form_carries_the_token() {
     let xsrf = samples::chrome(None).xsrf;
     on_all_pages(|name, page| {
         for form in select(page, "form") {
+            // A search only reads; its address is the page that it leads to.
+            if form.attr("role") == Some("search") {
+                assert_eq!(form.attr("method"), Some("get"), "{name}");
+                assert!(select(page, "[role=search] [name=_xsrf]").is_empty());
+                continue;
+            }
             assert_eq!(form.attr("method"), Some("post"), "{name}");
             let token = Selector::parse("input[type=hidden][name=_xsrf]").unwrap();
             let tokens: Vec<_> = form
@@ -129,6 +135,8 @@ fn every_address_is_on_this_host() {
             "action",
             "data-next-url",
             "data-progress-url",
+            "data-events-url",
+            "formaction",
         ] {
             for element in select(page, &format!("[{attribute}]")) {
                 let address = element.attr(attribute).unwrap();
@@ -239,6 +247,7 @@ fn pages_that_wait_go_on_without_a_script() {
             "home-starting",
             "home-stopping",
             "home-checking",
+            "home-named",
         ]
         .contains(&name.as_str());
         // With a script the elements of <noscript> are text, which is how the parser reads them.
@@ -293,5 +302,68 @@ fn preview() {
     for file in std::fs::read_dir(root.join("src/pages/static")).unwrap() {
         let file = file.unwrap();
         std::fs::copy(file.path(), folder.join(file.file_name())).unwrap();
+    }
+}
+
+/// The colours of a scheme, by name: `light` is the first block of variables, `dark` the second.
+fn palette(scheme: usize) -> std::collections::BTreeMap<String, [f64; 3]> {
+    let css = include_str!("static/style.css");
+    let block = css.split(":root {").nth(scheme + 1).unwrap();
+    let block = block.split('}').next().unwrap();
+    let lines = block.lines().filter_map(|line| {
+        let (name, value) = line.trim().strip_prefix("--")?.split_once(": #")?;
+        let hex = u32::from_str_radix(value.trim_end_matches(';'), 16).unwrap();
+        let part = |shift: u32| f64::from((hex >> shift) & 0xff) / 255.0;
+        Some((name.to_owned(), [part(16), part(8), part(0)]))
+    });
+    lines.collect()
+}
+
+/// The contrast of two colours as WCAG 2 has it, from 1 to 21.
+fn contrast(a: [f64; 3], b: [f64; 3]) -> f64 {
+    let luminance = |colour: [f64; 3]| {
+        let [r, g, b] = colour.map(|part| {
+            if part <= 0.04045 {
+                part / 12.92
+            } else {
+                ((part + 0.055) / 1.055).powf(2.4)
+            }
+        });
+        0.2126 * r + 0.7152 * g + 0.0722 * b
+    };
+    let (a, b) = (luminance(a), luminance(b));
+    (a.max(b) + 0.05) / (a.min(b) + 0.05)
+}
+
+/// Texts at 4.5 to 1, the borders of what can be pressed and the focus at 3 to 1 (WCAG 2.2 AA).
+#[test]
+fn colours_can_be_told_apart_in_both_schemes() {
+    let pairs = [
+        (
+            4.5,
+            "text",
+            &["page", "surface", "sunken", "bad-page", "note-page"][..],
+        ),
+        (4.5, "muted", &["page", "surface", "sunken"]),
+        (4.5, "accent", &["page", "surface", "bad-page", "note-page"]),
+        (4.5, "accent-strong", &["surface"]),
+        (4.5, "on-accent", &["accent", "accent-strong"]),
+        (4.5, "good", &["surface"]),
+        (3.0, "control", &["surface", "page"]),
+        (3.0, "focus", &["surface", "page"]),
+        (3.0, "bad", &["bad-page"]),
+        (3.0, "note", &["note-page"]),
+    ];
+    for scheme in [0, 1] {
+        let colours = palette(scheme);
+        for (least, ink, papers) in pairs {
+            for paper in papers {
+                let contrast = contrast(colours[ink], colours[*paper]);
+                assert!(
+                    contrast >= least,
+                    "{scheme}: {ink} on {paper}: {contrast:.2}"
+                );
+            }
+        }
     }
 }

@@ -4,6 +4,8 @@
 //! In a template the fields of the page and those of [`Chrome`] stand side by side, as in
 //! JupyterHub's templates: `{{ server.open_url }}`, `{{ user.name }}`, `{{ xsrf }}`.
 
+pub(crate) mod admin;
+
 use std::fmt;
 
 use http::StatusCode;
@@ -13,6 +15,7 @@ use spawner_core::{ServerId, UserName};
 use super::failure::Failure;
 use super::links::Links;
 use crate::auth::local_path::LocalPath;
+use crate::servers::Place;
 
 /// One kind of page.
 pub(crate) trait View: Serialize {
@@ -33,6 +36,7 @@ pub(crate) struct Chrome {
     pub(crate) password_url: Option<LocalPath>,
     /// Where an admin decides about sign-ups, if there are any to come.
     pub(crate) signups_url: Option<LocalPath>,
+    pub(crate) admin_url: LocalPath,
     /// Who is logged in.
     pub(crate) user: Option<Viewer>,
     /// The token that every form sends back; empty only on pages without forms.
@@ -45,6 +49,8 @@ pub(crate) struct Chrome {
 pub(crate) struct Viewer {
     pub(crate) name: String,
     pub(crate) admin: bool,
+    /// Whether the admin page is theirs.
+    pub(crate) manages: bool,
 }
 
 /// A server, for the pages that start, stop or open it.
@@ -143,6 +149,15 @@ pub(crate) struct HomeView {
     pub(crate) countdown: Option<CountdownView>,
     /// The services that the visitor may use.
     pub(crate) services: Vec<ServiceLink>,
+    /// Who else opened it, the latest first.
+    pub(crate) visits: Vec<VisitRow>,
+    /// The states of all servers on the page, in their order.
+    pub(crate) watch: String,
+    /// Whether one of them is on its way.
+    pub(crate) waits: bool,
+    pub(crate) named: Vec<NamedServer>,
+    /// The form for another named server, where there may be some.
+    pub(crate) new_server: Option<NewServerForm>,
 }
 
 /// A server that is about to be ended because nobody uses it, or for its age.
@@ -161,6 +176,37 @@ pub(crate) struct CountdownView {
 pub(crate) struct ServiceLink {
     pub(crate) name: String,
     pub(crate) url: LocalPath,
+}
+
+/// Somebody else who opened a server.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct VisitRow {
+    pub(crate) visitor: String,
+    pub(crate) at: String,
+}
+
+/// A named server of the visitor's own.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct NamedServer {
+    pub(crate) server: ServerCard,
+    /// As its user calls it.
+    pub(crate) title: String,
+    /// Tells the parts of this server from those of another on the page.
+    pub(crate) name: String,
+    pub(crate) state: ServerState,
+    pub(crate) words: &'static str,
+    pub(crate) failure: Option<Failure>,
+    pub(crate) visits: Vec<VisitRow>,
+    pub(crate) remove_url: LocalPath,
+}
+
+/// The form for another named server.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct NewServerForm {
+    pub(crate) url: LocalPath,
+    /// How many there are, and how many there may be.
+    pub(crate) count: usize,
+    pub(crate) limit: usize,
 }
 
 /// The options form before a start.
@@ -328,6 +374,7 @@ impl Chrome {
             logout_url: links.logout(),
             password_url: None,
             signups_url: None,
+            admin_url: links.admin(),
             user,
             xsrf: xsrf.into(),
             version: env!("CARGO_PKG_VERSION"),
@@ -367,6 +414,47 @@ pub(crate) fn label(server: &ServerId, mine: bool) -> String {
         (true, false) => format!("Your server “{}”", server.server),
         (false, true) => format!("The server of {}", server.user),
         (false, false) => format!("The server “{}” of {}", server.server, server.user),
+    }
+}
+
+impl ServerState {
+    /// Whether it is on its way somewhere else.
+    pub(crate) fn is_passing(self) -> bool {
+        !matches!(self, Self::Stopped | Self::Running)
+    }
+
+    /// The word for it in templates.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Checking => "checking",
+        }
+    }
+
+    /// The word for it.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Stopped => "Stopped",
+            Self::Starting => "Starting",
+            Self::Running => "Running",
+            Self::Stopping => "Stopping",
+            Self::Checking => "Checking",
+        }
+    }
+}
+
+impl From<Place> for ServerState {
+    fn from(place: Place) -> Self {
+        match place {
+            Place::Stopped => Self::Stopped,
+            Place::Starting => Self::Starting,
+            Place::Ready => Self::Running,
+            Place::Stopping => Self::Stopping,
+            Place::Checking => Self::Checking,
+        }
     }
 }
 

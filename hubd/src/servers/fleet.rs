@@ -1,6 +1,6 @@
 //! All servers, by id.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,11 +11,12 @@ use spawner_core::{
     BoxError, Deps, HttpProbe, HubUrls, Outcome, Phase, ProgressLog, ServerHandle, ServerId,
     Spawner, SpawnerFactory, supervise,
 };
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::books::Books;
-use super::limits::Limits;
+use super::limits::{Limits, Spot};
 use super::reap::Search;
 use super::routes::Routes;
 use super::uses::Uses;
@@ -64,6 +65,8 @@ pub(super) struct Inner {
     books: Arc<Books>,
     on_end: Vec<EndCallback>,
     handles: Mutex<HashMap<ServerId, ServerHandle>>,
+    /// Goes on by one whenever some server is somewhere else in its life.
+    changes: watch::Sender<u64>,
 }
 
 /// Where a server is in its life, as a page or the API tells it.
@@ -112,6 +115,7 @@ impl Servers {
             books: Arc::new(books),
             on_end: setup.on_end,
             handles: Mutex::default(),
+            changes: watch::Sender::new(0),
         };
         Self {
             inner: Arc::new(inner),
@@ -125,7 +129,7 @@ impl Servers {
 
     /// What can be seen of a server.
     pub(crate) fn look(&self, server: &ServerId) -> Sight {
-        match self.existing(server) {
+        let sight = match self.existing(server) {
             None => Sight {
                 place: if self.inner.search.is_for(server) {
                     Place::Checking
@@ -138,7 +142,25 @@ impl Servers {
                 place: self.place(server, &handle.phase()),
                 progress: handle.progress(),
             },
+        };
+        if sight.place == Place::Stopped && self.in_line(server).is_some() {
+            // The progress there may be is of an earlier start.
+            return Sight {
+                place: Place::Starting,
+                progress: None,
+            };
         }
+        sight
+    }
+
+    /// The start of a server that has not begun: it is in line, or about to leave it.
+    pub(crate) fn in_line(&self, server: &ServerId) -> Option<Spot> {
+        self.inner.limits.spot(server)
+    }
+
+    /// How many starts are in line.
+    pub(crate) fn waiting(&self) -> usize {
+        self.inner.limits.waiting()
     }
 
     /// How many named servers a user may have; 0 turns them off.
@@ -187,6 +209,12 @@ impl Servers {
         patience: Duration,
     ) -> Place {
         let changed = async {
+            if let Some(mut spot) = self.in_line(server) {
+                if from != Place::Starting {
+                    return;
+                }
+                spot.begins().await;
+            }
             if from == Place::Checking {
                 self.inner.search.is_over_for(server).await;
             }
@@ -198,6 +226,17 @@ impl Servers {
         };
         let _ = tokio::time::timeout(patience, changed).await;
         self.look(server).place
+    }
+
+    /// Changes whenever some server is somewhere else in its life, or gone: what was seen of any is
+    /// to be looked at again.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.inner.changes.subscribe()
+    }
+
+    /// Says that something has changed, for what no phase tells.
+    pub(super) fn tell_change(&self) {
+        self.inner.changes.send_modify(|count| *count += 1);
     }
 
     /// Forgets a server that is stopped; called when its row is deleted.
@@ -214,6 +253,8 @@ impl Servers {
             handles.remove(server);
             self.inner.uses.forget(server);
         }
+        drop(handles);
+        self.tell_change();
     }
 
     /// Somebody uses the server now, or wants it to be kept.
@@ -233,9 +274,10 @@ impl Servers {
 
     /// The servers that are routed to.
     pub(crate) fn ready(&self) -> Vec<ServerId> {
-        let mut active = self.with_owner();
-        active.retain(|server| self.look(server).place == Place::Ready);
+        let active = self.with_owner().into_iter();
         active
+            .filter(|server| self.look(server).place == Place::Ready)
+            .collect()
     }
 
     fn place(&self, server: &ServerId, phase: &Phase) -> Place {
@@ -284,24 +326,33 @@ impl Servers {
             handle.add_poll_callback(move |outcome| callback(server.clone(), outcome));
         }
         // Its server outlives the hub, so the task is simply dropped when the hub ends.
-        self.inner.tasks.spawn_until_stop("server", owner);
+        let (mut phases, changes) = (handle.watch(), self.inner.changes.clone());
+        let tell = async move {
+            while phases.changed().await.is_ok() {
+                changes.send_modify(|count| *count += 1);
+            }
+        };
+        self.inner.tasks.spawn_until_stop("server", async move {
+            tokio::join!(owner, tell);
+        });
         handle
     }
 
-    /// How many servers are not stopped, or may not be.
+    /// How many servers are not stopped, or may not be; starts in line count.
     pub(super) fn active(&self) -> usize {
         self.inner.search.count() + self.with_owner().len()
     }
 
     /// The ids of all servers that are not stopped, or may not be.
     pub(super) fn all_active(&self) -> Vec<ServerId> {
-        let mut active = self.with_owner();
+        let mut active: Vec<_> = self.with_owner().into_iter().collect();
         active.extend(self.inner.search.servers());
         active
     }
 
-    /// The servers that are not stopped, as their owner tasks say.
-    fn with_owner(&self) -> Vec<ServerId> {
+    /// The servers that are not stopped, as their owner tasks say, or about to be started.
+    fn with_owner(&self) -> HashSet<ServerId> {
+        let mut found = self.inner.limits.ahead();
         let handles = self
             .inner
             .handles
@@ -310,7 +361,8 @@ impl Servers {
         let active = handles
             .iter()
             .filter(|(_, handle)| !handle.phase().is_stopped());
-        active.map(|(server, _)| server.clone()).collect()
+        found.extend(active.map(|(server, _)| server.clone()));
+        found
     }
 }
 

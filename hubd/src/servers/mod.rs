@@ -9,6 +9,7 @@
 //! - A handle exists for every server that ran since the hub began; all others are stopped.
 //! - [`Books`](books::Books) is told by the owner task before the world can see a change, so the
 //!   rows and the routes never claim what is not so.
+//! - A start beyond `concurrent_spawns` waits in line; nothing of it exists until its turn comes.
 //! - No lock is held across an await, and each server has its own task: nothing of one user waits
 //!   for another.
 
@@ -16,6 +17,7 @@ mod books;
 mod events;
 mod fleet;
 mod form;
+mod in_line;
 mod limits;
 mod reap;
 mod recover;
@@ -28,7 +30,7 @@ mod uses;
 
 pub(crate) use fleet::{EndCallback, Place, Servers, Setup};
 pub(crate) use form::NoForm;
-pub(crate) use limits::Limits;
+pub(crate) use limits::{Limits, Spot, Waiting};
 pub(crate) use routes::Routes;
 pub(crate) use spawn::{Begun, StartRefused};
 pub(crate) use stop::{StopRefused, Stopped};

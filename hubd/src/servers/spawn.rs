@@ -1,5 +1,6 @@
 //! A start, from the request to the route.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +12,9 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::fleet::{Place, Servers};
-use super::limits::Limit;
-use crate::metrics::SpawnStatus;
+use super::in_line::cancelled;
+use super::limits::{Limit, Waiting};
+use crate::metrics::Status;
 use crate::random::new_token;
 use crate::scopes::Scope;
 use crate::store::{StoreError, User};
@@ -68,14 +70,16 @@ pub(crate) enum StartRefused {
 
 impl Servers {
     /// Starts a server of `user` and waits for it, at most `patience`. Without `options` the last
-    /// ones are taken. A start that is under way already is joined.
+    /// ones are taken. A start that is under way already is joined. Where `concurrent_spawns` others
+    /// are under way, `waiting` says whether this one is put in line.
     ///
-    /// The start goes on when the caller leaves.
+    /// The start goes on, or waits on, when the caller leaves.
     pub(crate) async fn start(
         &self,
         user: &User,
         server: &ServerId,
         options: Option<UserOptions>,
+        waiting: Waiting,
         patience: Duration,
     ) -> Result<Begun, StartRefused> {
         match self.look(server).place {
@@ -102,27 +106,51 @@ impl Servers {
             .or_else(|| row.user_options.clone())
             .unwrap_or_default();
         self.check_options(server, &options)?;
-        let place = self
-            .inner
-            .limits
-            .admit(self.active())
-            .map_err(|limit| match limit {
-                Limit::Starting => StartRefused::Busy,
-                Limit::Active(limit) => StartRefused::Full(limit),
-            })?;
+        let limits = &self.inner.limits;
+        let mut turn = match limits.enter(server, self.active(), waiting) {
+            Ok(turn) => turn,
+            Err(Limit::Starting) => return Err(StartRefused::Busy),
+            Err(Limit::Active(limit)) => return Err(StartRefused::Full(limit)),
+            // Another request was faster.
+            Err(Limit::Twice) => return Ok(Begun::Pending),
+        };
 
         let handle = self.handle(server);
-        let ctx = self.context(server, options);
+        let (servers, id, row) = (self.clone(), server.clone(), row.id);
         let metrics = self.inner.metrics.clone();
         let (done, result) = oneshot::channel();
         self.inner.tasks.spawn_until_stop("start", async move {
+            if turn.waits() && !servers.wait_in_line(&id, row, &mut turn).await {
+                drop(turn);
+                servers.tell_change();
+                let _ = done.send(Err(StartError::Failed(Arc::new(cancelled()))));
+                return;
+            }
             let began = Instant::now();
-            let started = handle.start(ctx).await;
-            drop(place);
+            let ctx = servers.context(&id, options);
+            let started = {
+                let mut start = pin!(handle.start(ctx));
+                let mut phases = handle.watch();
+                let stepped = async {
+                    let _ = phases.wait_for(|phase| !phase.is_stopped()).await;
+                };
+                // Others see the start by the phase from its first step on.
+                let at_once = tokio::select! {
+                    started = &mut start => Some(started),
+                    () = stepped => None,
+                };
+                if let Some(started) = at_once {
+                    started
+                } else {
+                    turn.begin();
+                    start.await
+                }
+            };
+            drop(turn);
             match &started {
-                Ok(_) => metrics.spawned(SpawnStatus::success, began.elapsed()),
+                Ok(_) => metrics.spawned(Status::success, began.elapsed()),
                 Err(StartError::Failed(_)) => {
-                    metrics.spawned(SpawnStatus::failure, began.elapsed());
+                    metrics.spawned(Status::failure, began.elapsed());
                 }
                 Err(_) => {}
             }

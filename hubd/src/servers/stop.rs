@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use spawner_core::{ServerId, SpawnError, StopMode};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::fleet::Servers;
+use crate::metrics::Status;
 use crate::store::{StoreError, User};
 
 /// How a stop stands when its caller's patience ends, or before.
@@ -39,7 +41,8 @@ impl Servers {
         mode: StopMode,
         patience: Duration,
     ) -> Result<Stopped, StopRefused> {
-        if self.existing(server).is_none() && !self.inner.search.is_for(server) {
+        let nobody = self.existing(server).is_none() && self.in_line(server).is_none();
+        if nobody && !self.inner.search.is_for(server) {
             return Ok(Stopped::Done);
         }
         let (servers, id) = (self.clone(), server.clone());
@@ -56,6 +59,11 @@ impl Servers {
     }
 
     async fn stop_for_good(&self, server: &ServerId, mode: StopMode) -> Result<(), StopRefused> {
+        // One that was called meanwhile begins, which is then cancelled.
+        if let Some(mut spot) = self.in_line(server) {
+            self.inner.limits.leave(server);
+            spot.begins().await;
+        }
         // What is not found yet has no owner task to ask. The wish goes into the books, where it is
         // seen as soon as the run is found, if need be by the next hub.
         if self.inner.search.is_for(server) {
@@ -69,7 +77,17 @@ impl Servers {
             self.inner.search.is_over_for(server).await;
         }
         match self.existing(server) {
-            Some(handle) => Ok(handle.stop(mode).await?),
+            Some(handle) if handle.phase().is_stopped() => Ok(handle.stop(mode).await?),
+            Some(handle) => {
+                let began = Instant::now();
+                let stopped = handle.stop(mode).await;
+                let status = match stopped {
+                    Ok(()) => Status::success,
+                    Err(_) => Status::failure,
+                };
+                self.inner.metrics.stopped(status, began.elapsed());
+                Ok(stopped?)
+            }
             None => Ok(()),
         }
     }

@@ -325,8 +325,23 @@ fn options(name: &str) -> UserOptions {
 impl Bench {
     async fn start(&self, user: &User, name: &str) -> Result<Begun, StartRefused> {
         self.servers
-            .start(user, &server(name), None, PATIENCE)
+            .start(user, &server(name), None, Waiting::Never, PATIENCE)
             .await
+    }
+    /// Begins a start, or joins the line.
+    async fn begin(&self, user: &User, name: &str, wish: &str) {
+        let (server, wish) = (server(name), Some(options(wish)));
+        let begun = self
+            .servers
+            .start(user, &server, wish, Waiting::InLine, Duration::ZERO);
+        assert!(matches!(begun.await, Ok(Begun::Pending)));
+    }
+    /// Waits until the books say so of the last start.
+    async fn told(&self, name: &str, failure: bool) {
+        let row = || self.store.servers().find(&server(name)).unwrap();
+        while row().last_failure.is_some() != failure {
+            tokio::task::yield_now().await;
+        }
     }
     fn stage(&self, name: &str) -> Stage {
         self.store.servers().find(&server(name)).unwrap().stage
@@ -412,7 +427,13 @@ async fn a_failed_start_is_remembered_until_the_next() {
     let (bench, user) = fresh().await;
     let begun = bench
         .servers
-        .start(&user, &server(""), Some(options("fail")), PATIENCE)
+        .start(
+            &user,
+            &server(""),
+            Some(options("fail")),
+            Waiting::Never,
+            PATIENCE,
+        )
         .await
         .unwrap();
     let Begun::Failed(outcome) = begun else {
@@ -434,7 +455,7 @@ async fn a_failed_start_is_remembered_until_the_next() {
     let none = Some(UserOptions::default());
     let begun = bench
         .servers
-        .start(&user, &server(""), none, PATIENCE)
+        .start(&user, &server(""), none, Waiting::Never, PATIENCE)
         .await;
     assert!(matches!(begun, Ok(Begun::Ready)));
     assert!(
@@ -454,7 +475,13 @@ async fn two_starts_are_one_and_a_stop_cancels_it() {
     let patience = Duration::ZERO;
     let first = bench
         .servers
-        .start(&user, &server(""), Some(options("hang")), patience)
+        .start(
+            &user,
+            &server(""),
+            Some(options("hang")),
+            Waiting::Never,
+            patience,
+        )
         .await;
     assert!(matches!(first, Ok(Begun::Pending)));
     bench
@@ -496,8 +523,62 @@ async fn limits_refuse_and_names_are_counted() {
         .unwrap()
         .remove(0);
     let bobs = ServerId::default_of(bob.name.clone());
-    let refused = bench.servers.start(&bob, &bobs, None, PATIENCE).await;
+    let refused = bench
+        .servers
+        .start(&bob, &bobs, None, Waiting::Never, PATIENCE)
+        .await;
     assert!(matches!(refused, Err(StartRefused::Full(2))));
+}
+
+#[tokio::test]
+async fn a_start_waits_in_line_and_is_not_lost_silently() {
+    let (first, user) = fresh().await;
+    let own = bench(&first.store, &first.world, Limits::new(1, 0));
+    let bench = &own;
+    let place = || bench.servers.look(&server("one")).place;
+    bench.begin(&user, "", "hang").await;
+    bench.begin(&user, "one", "").await;
+    let spot = bench.servers.in_line(&server("one")).unwrap();
+    assert_eq!(spot.standing().unwrap().position, 1);
+    assert_eq!(place(), Place::Starting);
+    bench.begin(&user, "one", "a second click joins").await;
+    assert_eq!(bench.servers.waiting(), 1);
+
+    // Cancel leaves the line, and nothing tells of a failure.
+    let stop = |name| {
+        let mode = StopMode::Graceful;
+        async move {
+            bench
+                .servers
+                .stop(&server(name), mode, PATIENCE)
+                .await
+                .unwrap()
+        }
+    };
+    assert_eq!(stop("one").await, Stopped::Done);
+    assert_eq!((place(), bench.servers.waiting()), (Place::Stopped, 0));
+    bench.told("one", false).await;
+
+    // A hub that ends meanwhile leaves word.
+    bench.begin(&user, "one", "").await;
+    bench.told("one", true).await;
+    // Whoever is called begins, which takes that back.
+    assert_eq!(stop("").await, Stopped::Done);
+    bench
+        .servers
+        .changed(&server("one"), Place::Starting, PATIENCE)
+        .await;
+    assert_eq!(place(), Place::Ready);
+    bench.told("one", false).await;
+
+    stop("one").await;
+    bench.begin(&user, "", "hang").await;
+    bench.begin(&user, "one", "").await;
+    bench.told("one", true).await;
+    bench.tasks.stop(PATIENCE).await;
+    bench.told("one", true).await;
+    assert_eq!(bench.stage("one"), Stage::Stopped);
+    assert_eq!(bench.world.count(), 0, "nothing was begun at the end");
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ use super::signups::Signups;
 use super::state_dir::{StateDir, database_in, failed};
 use super::tokens::Tokens;
 use super::users::Users;
+use super::visits::Visits;
 use super::writer::{Job, Write, Writer};
 use crate::metrics::StoreCounters;
 
@@ -152,6 +153,11 @@ impl Store {
     /// The servers as OAuth clients.
     pub(crate) fn clients(&self) -> Clients<'_> {
         Clients(self)
+    }
+
+    /// Who opened servers that are not theirs.
+    pub(crate) fn visits(&self) -> Visits<'_> {
+        Visits(self)
     }
 
     /// 32 hex digits that tell this hub from any other, made with its file. Containers and processes

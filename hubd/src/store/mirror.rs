@@ -22,6 +22,7 @@ use super::sessions::{self, Session};
 use super::signups::{self, Signup};
 use super::tokens::{self, Token};
 use super::users::{self, User};
+use super::visits::{self, ServerVisit};
 
 /// One row that a job changed, as it is after the job.
 #[derive(Debug)]
@@ -40,6 +41,7 @@ pub(super) enum Change {
     SessionGone(SessionRowId),
     Signup(Arc<Signup>),
     SignupGone(UserName),
+    Visit(Arc<ServerVisit>),
     /// Only its `last_activity`; by far the most frequent change.
     Seen(Active, Timestamp),
 }
@@ -54,6 +56,7 @@ pub(super) struct Mirror {
     pub(super) tokens: tokens::Table,
     pub(super) sessions: sessions::Table,
     pub(super) signups: signups::Table,
+    pub(super) visits: visits::Table,
 }
 
 impl Mirror {
@@ -88,6 +91,10 @@ impl Mirror {
             mirror.signups.put(Arc::new(Signup::from_row(row)?));
             Ok(())
         })?;
+        each(conn, path, "visits", visits::ALL, |row| {
+            mirror.visits.put(Arc::new(ServerVisit::from_row(row)?));
+            Ok(())
+        })?;
         Ok(mirror)
     }
 
@@ -99,7 +106,10 @@ impl Mirror {
             Change::Group(group) => self.groups.put(group),
             Change::GroupGone(id) => self.groups.remove(id),
             Change::Server(server) => self.servers.put(server),
-            Change::ServerGone(id) => self.servers.remove(id),
+            Change::ServerGone(id) => {
+                self.servers.remove(id);
+                self.visits.remove(id);
+            }
             Change::Client(client) => self.clients.put(client),
             Change::ClientGone(id) => self.clients.remove(&id),
             Change::Token(token) => self.tokens.put(token),
@@ -108,6 +118,7 @@ impl Mirror {
             Change::SessionGone(id) => self.sessions.remove(id),
             Change::Signup(signup) => self.signups.put(signup),
             Change::SignupGone(name) => self.signups.remove(&name),
+            Change::Visit(visit) => self.visits.put(visit),
             Change::Seen(Active::User(id), at) => self.users.seen(id, at),
             Change::Seen(Active::Server(id), at) => self.servers.seen(id, at),
             Change::Seen(Active::Token(id), at) => self.tokens.seen(id, at),

@@ -44,6 +44,7 @@ mod state_dir;
 mod tokens;
 mod user_list;
 mod users;
+mod visits;
 mod writer;
 
 #[cfg(test)]

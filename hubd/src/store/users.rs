@@ -100,6 +100,16 @@ impl Users<'_> {
         self.0.read(|mirror| mirror.users.by_id.len())
     }
 
+    /// How many were active at `since` or later.
+    pub(crate) fn active_since(self, since: Timestamp) -> usize {
+        self.0.read(|mirror| {
+            let users = mirror.users.by_id.values();
+            users
+                .filter(|user| user.last_activity.is_some_and(|at| at >= since))
+                .count()
+        })
+    }
+
     /// Creates those that do not exist and returns them; the others stay as they are.
     pub(crate) async fn create(
         self,

@@ -7,8 +7,10 @@ use axum::body::Body;
 use axum::extract::Query;
 use axum::response::Response;
 use http::StatusCode;
+use url::form_urlencoded;
 
 use super::super::views::{LeaveView, OAuthView, ScopeRow, label};
+use super::admin::servers::note_visit;
 use super::form;
 use super::instead::{Instead, redirect, sentence};
 use super::visit::Visit;
@@ -18,6 +20,7 @@ use crate::scopes::{Scope, ScopeName};
 /// Sends the visitor back at once, or asks whether they want that.
 pub(super) async fn show(visit: Visit) -> Result<Response, Instead> {
     let step = decide(&visit, Consent::NotAsked)?;
+    note(&visit, &step).await?;
     answer(&visit, step)
 }
 
@@ -32,6 +35,7 @@ pub(super) async fn submit(visit: Visit, body: Body) -> Result<Response, Instead
             step = decide(&visit, Consent::Given)?;
         }
     }
+    note(&visit, &step).await?;
     answer(&visit, step)
 }
 
@@ -40,6 +44,18 @@ fn decide(visit: &Visit, consent: Consent) -> Result<Step, Instead> {
     let Query(query): Query<AuthorizeQuery> = Query::try_from_uri(&visit.parts.uri)
         .map_err(|error| Instead::error(StatusCode::BAD_REQUEST, sentence(&error.body_text())))?;
     Ok(visit.app().oauth.authorize(&query, member.caller, consent))
+}
+
+/// Notes who is let into somebody else's server, before they are: its owner is told.
+async fn note(visit: &Visit, step: &Step) -> Result<(), Instead> {
+    let Step::Back(to) = step else { return Ok(()) };
+    let (_, query) = to.split_once('?').unwrap_or_default();
+    let is_let_in = form_urlencoded::parse(query.as_bytes()).any(|(field, _)| field == "code");
+    let client = visit.query("client_id").filter(|_| is_let_in);
+    if let Some(server) = client.and_then(|id| visit.app().oauth.server_called(&id)) {
+        note_visit(visit, visit.expect_member()?, &server).await?;
+    }
+    Ok(())
 }
 
 fn answer(visit: &Visit, step: Step) -> Result<Response, Instead> {

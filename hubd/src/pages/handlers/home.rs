@@ -1,44 +1,66 @@
-//! `/hub/home`: the visitor's server, and the one thing to do with it.
+//! `/hub/home`: the visitor's servers, and what there is to do with each.
+
+use std::iter;
 
 use axum::response::Response;
 use http::StatusCode;
-use spawner_core::ServerId;
+use spawner_core::{ServerId, UserName};
 
 use super::super::failure::Failure;
-use super::super::views::{CountdownView, HomeView, ServerState, ServiceLink};
+use super::super::views::{
+    CountdownView, HomeView, NamedServer, NewServerForm, ServerState, ServiceLink, VisitRow,
+};
+use super::admin::rows::{title, when};
 use super::instead::Instead;
 use super::options::has_form;
 use super::over::last_outcome;
 use super::visit::{Member, Visit};
+use crate::app::App;
 use crate::scopes::{ScopeName, Target};
-use crate::servers::Place;
+use crate::store::Server;
+
+/// How many visits of others are told.
+const VISITS_SHOWN: usize = 5;
 
 /// Shows what is known; nobody is asked.
 pub(super) async fn show(visit: Visit) -> Result<Response, Instead> {
     let member = visit.expect_member()?;
-    let (app, server) = (visit.app(), ServerId::default_of(member.user.name.clone()));
-    let state = match app.servers.look(&server).place {
-        Place::Stopped => ServerState::Stopped,
-        Place::Starting => ServerState::Starting,
-        Place::Ready => ServerState::Running,
-        Place::Stopping => ServerState::Stopping,
-        Place::Checking => ServerState::Checking,
-    };
+    let (app, user) = (visit.app(), member.user);
+    let server = ServerId::default_of(user.name.clone());
+    let state = state_of(app, &server);
     let stopped = state == ServerState::Stopped;
-    let failure = match last_outcome(app, &server) {
-        Some(outcome) if stopped => Failure::of(&outcome),
-        _ => None,
-    };
-    let has_form = stopped && has_form(app, &server).await;
-    let row = app.store.servers().find(&server).filter(|_| stopped);
     let running = state == ServerState::Running;
+    let row = app.store.servers().find(&server).filter(|_| stopped);
+    let has_form = stopped && has_form(app, &server).await;
+    let limit = app.servers.named_servers_per_user();
+    let mut named = Vec::new();
+    if limit > 0 {
+        for row in app.store.servers().of(user.id) {
+            if !row.name.is_default() {
+                named.push(named_server(&visit, &row, &user.name).await);
+            }
+        }
+    }
+    let new_server = (limit > 0).then(|| NewServerForm {
+        url: visit.links().new_server(),
+        count: named.len(),
+        limit,
+    });
+    let states = iter::once(state).chain(named.iter().map(|server| server.state));
+    let states: Vec<ServerState> = states.collect();
+    let words = states.iter().map(|state| state.key());
     let view = HomeView {
         server: visit.card(&server, has_form, None),
         state,
-        failure,
+        failure: failure_of(app, &server, state),
         stop_reason: row.and_then(|row| row.stop_reason.clone()),
         countdown: running.then(|| countdown(&visit, &server)).flatten(),
         services: services(&visit, member),
+        visits: visits_of(app, &server),
+        watch: words.collect::<Vec<_>>().join(" "),
+        waits: states.iter().any(|state| state.is_passing()),
+        named,
+        new_server,
     };
     visit.page(StatusCode::OK, &view)
 }
@@ -72,6 +94,45 @@ fn services(visit: &Visit, member: Member<'_>) -> Vec<ServiceLink> {
         .collect()
 }
 
+async fn named_server(visit: &Visit, row: &Server, user: &UserName) -> NamedServer {
+    let app = visit.app();
+    let server = ServerId::new(user.clone(), row.name.clone());
+    let state = state_of(app, &server);
+    let has_form = state == ServerState::Stopped && has_form(app, &server).await;
+    NamedServer {
+        title: title(&row.name, &row.display_name),
+        name: row.name.to_string(),
+        state,
+        words: state.words(),
+        failure: failure_of(app, &server, state),
+        visits: visits_of(app, &server),
+        remove_url: visit.links().remove(&server),
+        server: visit.card(&server, has_form, None),
+    }
+}
+
+fn state_of(app: &App, server: &ServerId) -> ServerState {
+    app.servers.look(server).place.into()
+}
+
+fn failure_of(app: &App, server: &ServerId, state: ServerState) -> Option<Failure> {
+    let outcome = last_outcome(app, server).filter(|_| state == ServerState::Stopped);
+    Failure::of(&outcome?)
+}
+
+/// Who else opened a server, the latest few.
+fn visits_of(app: &App, server: &ServerId) -> Vec<VisitRow> {
+    let row = app.store.servers().find(server);
+    let visits = row.map(|row| app.store.visits().of(row.id));
+    let latest = visits.into_iter().flatten().take(VISITS_SHOWN);
+    latest
+        .map(|visit| VisitRow {
+            visitor: visit.visitor.to_string(),
+            at: when(visit.at),
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use spawner_core::{ExitStatus, OptionsForm};
@@ -92,7 +153,7 @@ mod tests {
         assert_eq!(home.texts(".state"), ["Stopped"]);
 
         // The button works without a script.
-        let action = home.attributes("main form", "action");
+        let action = home.attributes("section:first-child form", "action");
         assert_eq!(action, ["/hub/spawn/alice"]);
         let reply = alice.post(&action[0], &[]).await;
         assert_eq!(reply.leads(), (302, "/hub/spawn-pending/alice"));
@@ -100,7 +161,10 @@ mod tests {
         let home = alice.get("/hub/home").await;
         assert_eq!(home.texts(".state"), ["Running"]);
         assert_eq!(home.attributes(".button.primary", "href"), ["/user/alice/"]);
-        assert_eq!(home.attributes("main form", "action"), ["/hub/stop/alice"]);
+        assert_eq!(
+            home.attributes("section:first-child form", "action"),
+            ["/hub/stop/alice"]
+        );
     }
 
     #[tokio::test]
@@ -121,7 +185,7 @@ mod tests {
         assert_eq!(home.texts(".state"), ["Starting"]);
         let watch = home.attributes(".button.primary", "href");
         assert_eq!(watch, ["/hub/spawn-pending/alice"]);
-        let action = home.attributes("main form", "action");
+        let action = home.attributes("section:first-child form", "action");
         let reply = alice.post(&action[0], &[]).await;
         assert_eq!(reply.leads(), (303, "/hub/home"));
         site.leaves("alice", Place::Stopping).await;

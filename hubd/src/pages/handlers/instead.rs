@@ -15,6 +15,7 @@ use super::super::headers::SECURITY_HEADERS;
 use super::super::render::TemplateError;
 use super::super::state::PagesState;
 use super::super::views::{Chrome, ErrorView, Viewer};
+use super::visit::manages;
 use crate::app::NotAdmitted;
 use crate::auth::caller::BadCredentials;
 use crate::auth::local_path::LocalPath;
@@ -178,6 +179,7 @@ fn put_page(state: &PagesState, headers: &HeaderMap, response: &mut Response, vi
         Some(Viewer {
             name: user.name.to_string(),
             admin: state.app.directory.is_admin(user),
+            manages: manages(caller),
         })
     });
     let chrome = Chrome::new(&state.links, viewer, "");

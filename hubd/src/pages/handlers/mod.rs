@@ -16,6 +16,7 @@
 //!   logged under the reference that the page shows.
 
 mod accept;
+mod admin;
 mod aim;
 mod authorize;
 mod extend;
@@ -27,6 +28,7 @@ mod login;
 mod login_link;
 mod logout;
 mod named;
+mod new_server;
 mod options;
 mod over;
 mod password;
@@ -81,6 +83,9 @@ pub(crate) fn router(state: PagesState) -> Router {
         .route("/stop/{user}/{server}", post(stop::submit))
         .route("/extend/{user}", post(extend::submit))
         .route("/extend/{user}/{server}", post(extend::submit))
+        .route("/remove/{user}/{server}", post(stop::remove))
+        .route("/new-server", post(new_server::submit))
+        .merge(admin_routes())
         .route(
             "/user/{*rest}",
             get(user::show)
@@ -95,6 +100,22 @@ pub(crate) fn router(state: PagesState) -> Router {
         .layer(middleware::from_fn_with_state(state.clone(), frame))
         .route("/static/{*name}", get(asset))
         .with_state(state)
+}
+
+fn admin_routes() -> Router<PagesState> {
+    Router::new()
+        .route("/admin", get(admin::list::show))
+        .route("/admin/events", get(admin::events::follow))
+        .route("/admin/users", post(admin::people::add))
+        .route("/admin/rights/{user}", post(admin::people::set_rights))
+        .route(
+            "/admin/delete/{user}",
+            get(admin::people::ask).post(admin::people::delete),
+        )
+        .route("/admin/start/{user}", post(admin::servers::start))
+        .route("/admin/start/{user}/{server}", post(admin::servers::start))
+        .route("/admin/open/{user}", post(admin::servers::open))
+        .route("/admin/open/{user}/{server}", post(admin::servers::open))
 }
 
 /// The pages of the OAuth provider, to be merged with what is nested at `{base_url}hub/api`.

@@ -18,7 +18,7 @@ use crate::store::User;
 /// `/{user}/{server}` at the end of a path, as far as it is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Named {
-    user: Option<UserName>,
+    pub(super) user: Option<UserName>,
     server: ServerName,
 }
 
@@ -28,6 +28,16 @@ pub(super) struct Goal<'v> {
     pub(super) member: Member<'v>,
     pub(super) owner: Arc<User>,
     pub(super) server: ServerId,
+}
+
+impl Named {
+    /// This server of this user.
+    pub(super) fn of(user: UserName, server: ServerName) -> Self {
+        Self {
+            user: Some(user),
+            server,
+        }
+    }
 }
 
 impl FromRequestParts<PagesState> for Named {

@@ -31,7 +31,10 @@ pub(super) async fn show(visit: Visit, named: Named) -> Result<Response, Instead
             return visit.over(server, outcome.as_ref(), next.as_ref()).await;
         }
         Place::Starting => {
-            let (progress, messages) = told(sight.progress);
+            let (progress, mut messages) = told(sight.progress);
+            if let Some(standing) = app.servers.in_line(server).and_then(|spot| spot.standing()) {
+                messages.push(format!("Waiting for a place: {standing}"));
+            }
             let view = PendingView {
                 server: visit.card(server, false, next.as_ref()),
                 progress,

@@ -13,7 +13,7 @@ use super::named::Goal;
 use super::options;
 use super::visit::Visit;
 use crate::auth::local_path::LocalPath;
-use crate::servers::{Begun, StartRefused};
+use crate::servers::{Begun, StartRefused, Waiting};
 
 /// How long a start is waited for before the visitor is sent to watch it: a mistake shows at once.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -34,7 +34,12 @@ pub(super) async fn start(
     let (servers, server) = (&visit.app().servers, &goal.server);
     let wished = options.as_ref().ok().cloned().flatten();
     let begun = match options {
-        Ok(options) => servers.start(&goal.owner, server, options, PATIENCE).await,
+        Ok(options) => {
+            let waiting = Waiting::InLine;
+            servers
+                .start(&goal.owner, server, options, waiting, PATIENCE)
+                .await
+        }
         Err(error) => Err(error.into()),
     };
     match begun {
@@ -112,7 +117,8 @@ pub(super) fn expect_allowed(visit: &Visit, goal: &Goal<'_>) -> Result<(), Inste
     Ok(())
 }
 
-fn not_started(
+/// Why nothing was started, with the way to what is there instead.
+pub(super) fn not_started(
     visit: &Visit,
     goal: &Goal<'_>,
     refused: &StartRefused,

@@ -1,11 +1,12 @@
 //! `/hub/stop/USER[/SERVER]`: stops a server, or ends its start.
+//! `/hub/remove/USER/SERVER`: forgets a named server that is stopped.
 
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
-use spawner_core::{StopMode, error_chain};
+use spawner_core::{FormData, StopMode, error_chain};
 
 use super::super::failure::{FailedPhase, Failure};
 use super::super::views::FailedView;
@@ -13,11 +14,41 @@ use super::form;
 use super::instead::{Instead, redirect, sentence};
 use super::named::Named;
 use super::visit::Visit;
+use crate::auth::local_path::LocalPath;
 use crate::scopes::ScopeName;
-use crate::servers::StopRefused;
+use crate::servers::{Place, StopRefused};
 
 /// How long a stop is waited for; the home page shows one that takes longer.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The page of ours that a form came from and wants to go back to, or home.
+fn back(visit: &Visit, form: &FormData) -> LocalPath {
+    let next = form.first("next").and_then(|next| visit.local(next));
+    next.unwrap_or_else(|| visit.links().home())
+}
+
+/// Removes a named server that is stopped. One that is not is left alone: a stop is asked for first.
+pub(super) async fn remove(visit: Visit, named: Named, body: Body) -> Result<Response, Instead> {
+    let form = form::read(&visit.parts.headers, body, form::SMALL).await?;
+    visit.check_xsrf(&form)?;
+    let goal = visit.goal(named, ScopeName::DeleteServers)?;
+    let (app, server) = (visit.app(), &goal.server);
+    if server.server.is_default() {
+        let message = "The default server cannot be removed, only stopped.";
+        return Err(Instead::error(StatusCode::BAD_REQUEST, message));
+    }
+    if app.store.servers().find(server).is_none() {
+        return Err(Instead::status(StatusCode::NOT_FOUND));
+    }
+    let list = back(&visit, &form);
+    if app.servers.look(server).place != Place::Stopped {
+        let message = "This server is not stopped. Stop it first, then remove it.";
+        return Err(Instead::error(StatusCode::CONFLICT, message).leading_to(list));
+    }
+    app.servers.remove(server).await?;
+    tracing::info!(by = %goal.member.user.name, %server, "a named server was removed");
+    Ok(redirect(StatusCode::SEE_OTHER, &list))
+}
 
 pub(super) async fn submit(visit: Visit, named: Named, body: Body) -> Result<Response, Instead> {
     let form = form::read(&visit.parts.headers, body, form::SMALL).await?;
@@ -29,7 +60,7 @@ pub(super) async fn submit(visit: Visit, named: Named, body: Body) -> Result<Res
         .servers
         .stop(server, StopMode::Graceful, PATIENCE);
     match stopped.await {
-        Ok(_) => Ok(redirect(StatusCode::SEE_OTHER, &visit.links().home())),
+        Ok(_) => Ok(redirect(StatusCode::SEE_OTHER, &back(&visit, &form))),
         Err(StopRefused::Failed(error)) => {
             tracing::warn!(%server, error = error_chain(&error), "a stop failed");
             let view = FailedView {

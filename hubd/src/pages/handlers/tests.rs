@@ -92,6 +92,13 @@ async fn every_answer_is_a_page_with_its_headers() {
         ("/hub/spawn/alice/Bad_Name", 400),
         ("/hub/stop/alice", 405),
         ("/hub/user/alice/", 424),
+        ("/hub/remove/alice/proj", 405),
+        ("/hub/new-server", 405),
+        ("/hub/admin", 403),
+        ("/hub/admin/", 404),
+        ("/hub/admin/users", 405),
+        ("/hub/admin/delete/alice", 403),
+        ("/hub/admin/start/alice", 405),
         ("/hub/user/bob/", 404),
         ("/hub/user", 404),
         ("/hub/user/", 404),
@@ -194,9 +201,20 @@ async fn names_that_are_nobodys_are_not_found() {
                 expect_page(&reply, &path);
                 assert!(!reply.body.contains("svg onload"), "{path}");
             }
-            for path in [format!("/hub/spawn/{name}"), format!("/hub/stop/{name}")] {
+            for path in [
+                format!("/hub/spawn/{name}"),
+                format!("/hub/stop/{name}"),
+                format!("/hub/remove/{name}/x"),
+            ] {
                 assert_eq!(browser.post(&path, &[]).await.leads(), (404, ""), "{path}");
             }
+        }
+    }
+    for name in HOSTILE_NAMES {
+        for action in ["delete", "rights", "start", "open"] {
+            let path = format!("/hub/admin/{action}/{name}");
+            let reply = root.post(&path, &[("admin", "true")]).await;
+            assert_eq!(reply.leads(), (404, ""), "{path}");
         }
     }
     assert_eq!(site.app.store.users().count(), 2);
@@ -261,6 +279,13 @@ async fn a_form_counts_only_with_the_proof_of_its_session() {
         "/hub/stop/alice",
         "/hub/login",
         "/hub/api/oauth2/authorize",
+        "/hub/new-server",
+        "/hub/remove/alice/proj",
+        "/hub/admin/users",
+        "/hub/admin/rights/alice",
+        "/hub/admin/delete/alice",
+        "/hub/admin/start/alice",
+        "/hub/admin/open/alice/proj",
     ];
     let modes = ["navigate", "no-cors", "cors", "same-origin", "websocket"];
 

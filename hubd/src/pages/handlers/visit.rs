@@ -15,12 +15,13 @@ use super::super::links::Links;
 use super::super::state::PagesState;
 use super::super::views::{Chrome, View, Viewer};
 use super::instead::Instead;
-use crate::app::{App, client_of};
+use crate::app::{App, AppState, client_of};
 use crate::auth::caller::{Caller, Proof};
 use crate::auth::cookies;
 use crate::auth::local_path::LocalPath;
 use crate::auth::xsrf::need::{Door, Fetch};
 use crate::proxy::{ClientInfo, Scheme};
+use crate::scopes::{ScopeName, Target};
 use crate::store::User;
 
 /// A request of a page.
@@ -63,6 +64,11 @@ impl Visit {
 
     pub(super) fn app(&self) -> &App {
         &self.state.app
+    }
+
+    /// The app, for what outlives the request.
+    pub(super) fn shared_app(&self) -> AppState {
+        AppState::clone(&self.state.app)
     }
 
     pub(super) fn links(&self) -> &Links {
@@ -160,6 +166,7 @@ impl Visit {
         let viewer = self.member().map(|member| Viewer {
             name: member.user.name.to_string(),
             admin: self.app().directory.is_admin(member.user),
+            manages: manages(member.caller),
         });
         let gate = &self.app().gate;
         let admin = viewer.as_ref().is_some_and(|viewer| viewer.admin);
@@ -210,6 +217,12 @@ impl Visit {
     fn has_cookie(&self, name: &str, value: &str) -> bool {
         cookies::values(&self.parts.headers, name).is_ok_and(|values| values.contains(&value))
     }
+}
+
+/// Whether the admin page is theirs.
+pub(super) fn manages(caller: &Caller) -> bool {
+    let ui = caller.rights.allows(ScopeName::AdminUi, Target::Everything);
+    ui.is_yes()
 }
 
 /// Adds a cookie to a reply.

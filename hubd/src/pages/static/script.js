@@ -35,9 +35,13 @@
   if (pending) followProgress(pending);
 
   const watched = document.querySelector("[data-watch]");
-  if (watched && !["stopped", "running"].includes(watched.dataset.watch)) {
+  const isPassing = (state) => !["stopped", "running"].includes(state);
+  if (watched && watched.dataset.watch.split(" ").some(isPassing)) {
     setInterval(() => reloadIfChanged(watched.dataset.watch), 2000);
   }
+
+  const list = document.querySelector("[data-events-url]");
+  if (list) followRows(list);
 
   // Copies the text of a field. Browsers offer the clipboard over https and on this machine only;
   // elsewhere the old way does it, or leaves the text selected.
@@ -108,7 +112,10 @@
         return;
       }
       if (Number.isFinite(event.progress)) bar.value = event.progress;
-      if (event.message) say(String(event.message));
+      if (event.waiting) {
+        // A place in line comes before the log, and the next one replaces it.
+        status.textContent = String(event.message);
+      } else if (event.message) say(String(event.message));
       if (event.ready) {
         stream.close();
         location.replace(page.dataset.nextUrl);
@@ -132,6 +139,61 @@
         if (status.textContent !== message) status.textContent = message;
         log.scrollTop = log.scrollHeight;
       }
+    }
+  }
+
+  // Keeps the rows of the admin page as they are in the hub. The stream says what the servers of a
+  // user do; where a row shows something else the page is fetched again and that row taken from it.
+  function followRows(page) {
+    const stream = new EventSource(page.dataset.eventsUrl);
+    const news = document.getElementById("news");
+    const rows = () => page.querySelectorAll("[data-user]");
+    const stamps = new Map();
+    let busy = false;
+    let again = false;
+
+    stream.onmessage = ({ data }) => {
+      for (const [user, stamp] of Object.entries(JSON.parse(data))) stamps.set(user, stamp);
+      catchUp();
+    };
+
+    const isOld = (row) =>
+      stamps.has(row.dataset.user) && stamps.get(row.dataset.user) !== row.dataset.stamp;
+
+    async function catchUp() {
+      again = busy;
+      if (busy || ![...rows()].some(isOld)) return;
+      busy = true;
+      try {
+        const answer = await fetch(location.href, { cache: "no-store" });
+        const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+        const byUser = new Map();
+        for (const row of fresh.querySelectorAll("[data-user]")) byUser.set(row.dataset.user, row);
+        for (const row of rows()) if (isOld(row)) exchange(row, byUser.get(row.dataset.user));
+      } catch {
+        // The stream connects again by itself and then tells everything.
+      } finally {
+        busy = false;
+      }
+      if (again) catchUp();
+    }
+
+    // Somebody who is on a button of the row stays in the row.
+    function exchange(row, fresh) {
+      if (!fresh) {
+        // Sorted or filtered away, or deleted: it stays until the page is opened again.
+        row.dataset.stamp = stamps.get(row.dataset.user);
+        return;
+      }
+      const had = row.contains(document.activeElement) ? document.activeElement : null;
+      row.replaceWith(fresh);
+      if (had) {
+        const buttons = [...fresh.querySelectorAll("button, a")];
+        const same = buttons.find((button) => button.textContent === had.textContent);
+        (same ?? fresh.querySelector(".row-actions button") ?? buttons[0])?.focus();
+      }
+      const states = [...fresh.querySelectorAll(".state")].map((state) => state.textContent);
+      news.textContent = `${fresh.dataset.user}: ${states.join(", ")}`;
     }
   }
 

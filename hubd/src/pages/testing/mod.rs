@@ -41,7 +41,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::oauth::Provider;
 use crate::proxy::{ClientInfo, Scheme};
-use crate::servers::{Limits, Place, Routes, Servers, Setup};
+use crate::servers::{Limits, Place, Routes, Servers, Setup, Waiting};
 use crate::services::{Culler, Services};
 use crate::store::{Digest, NewToken, Owner, Store, TokenKind};
 use crate::tasks::Tasks;
@@ -144,6 +144,16 @@ impl Site {
         }
     }
 
+    /// Sends a request whose answer does not end, and gives its body to be read piece by piece.
+    pub(crate) async fn listen(&self, request: Builder) -> Body {
+        let mut request = request.body(Body::empty()).unwrap();
+        request.extensions_mut().insert(client(Scheme::Http));
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        response.into_body()
+    }
+
     /// Changes what the spawners do.
     pub(crate) fn direct(&self, change: impl FnOnce(&mut Script)) {
         change(&mut self.script.lock().unwrap());
@@ -166,7 +176,7 @@ impl Site {
         let id = id(user, server);
         let owner = self.app.store.users().by_name(&id.user).unwrap();
         let patience = Duration::from_secs(60);
-        let begun = self.app.servers.start(&owner, &id, None, patience);
+        let begun = (self.app.servers).start(&owner, &id, None, Waiting::InLine, patience);
         begun.await.unwrap();
         assert_eq!(self.app.servers.look(&id).place, Place::Ready);
     }

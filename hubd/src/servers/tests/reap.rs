@@ -26,7 +26,9 @@ impl Bench {
     /// Begins a start that gets stuck between making the server and telling where it is.
     async fn hang(&self, user: &User, name: &str) -> Result<Begun, StartRefused> {
         let (server, options) = (server(name), Some(options("cut_off")));
-        let begun = self.servers.start(user, &server, options, Duration::ZERO);
+        let begun = self
+            .servers
+            .start(user, &server, options, Waiting::Never, Duration::ZERO);
         begun.await
     }
     async fn stop(&self, patience: Duration) -> Stopped {
@@ -86,7 +88,9 @@ async fn a_start_that_was_cut_off_before_anything_was_made_is_over() {
     assert_eq!(next.stage(""), Stage::Stopped);
     let none = Some(UserOptions::default());
     let server = server("");
-    let begun = next.servers.start(&user, &server, none, PATIENCE);
+    let begun = next
+        .servers
+        .start(&user, &server, none, Waiting::Never, PATIENCE);
     assert!(matches!(begun.await, Ok(Begun::Ready)));
 }
 

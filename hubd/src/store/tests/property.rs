@@ -32,6 +32,7 @@ enum Act {
     Session(i64, u8),
     Purge(i64),
     Touch(i64, i64),
+    Visit(i64, u8, i64),
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -59,9 +60,10 @@ fn act() -> impl Strategy<Value = Act> {
         id.clone().prop_map(Act::Revoke),
         id.clone().prop_map(Act::LogOut),
         (id.clone(), id.clone()).prop_map(|(user, client)| Act::RevokeClient(user, client)),
-        (id.clone(), pick).prop_map(|(user, cookie)| Act::Session(user, cookie)),
+        (id.clone(), pick.clone()).prop_map(|(user, cookie)| Act::Session(user, cookie)),
         (0..9_i64).prop_map(Act::Purge),
-        (id, 0..9_i64).prop_map(|(id, second)| Act::Touch(id, second)),
+        (id.clone(), 0..9_i64).prop_map(|(id, second)| Act::Touch(id, second)),
+        (id, pick, 0..9_i64).prop_map(|(id, who, second)| Act::Visit(id, who, second)),
     ]
 }
 
@@ -176,6 +178,11 @@ async fn perform(store: &Store, act: Act) {
                 (Active::Token(super::super::TokenId(id)), at(second)),
             ];
             drop(store.touch_many(seen).await);
+        }
+        Act::Visit(id, who, second) => {
+            let visitor = format!("user{who}").parse().unwrap();
+            let noted = store.visits().note(ServerRowId(id), visitor, at(second));
+            drop(noted.await);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::{
     activity, clients, grants, groups, launches, meta, servers, sessions, signups, tokens, users,
-    writer,
+    visits, writer,
 };
 use super::*;
 
@@ -20,6 +20,7 @@ async fn every_statement_can_be_prepared() {
         ("signups", signups::STATEMENTS),
         ("tokens", tokens::STATEMENTS),
         ("users", users::STATEMENTS),
+        ("visits", visits::STATEMENTS),
         ("writer", writer::STATEMENTS),
     ];
     let store = store();
