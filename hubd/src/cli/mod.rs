@@ -14,6 +14,7 @@ mod check_config;
 mod completions;
 mod config_file;
 mod doctor;
+mod one_shot;
 mod output;
 mod print_config;
 mod quickstart;

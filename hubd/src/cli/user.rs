@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use spawner_core::UserName;
 
 use super::books::Books;
-use super::{config_file, output};
+use super::{one_shot, output};
 use crate::auth::accounts::Waiting;
 use crate::config::{AuthKind, Config};
 
@@ -87,21 +87,8 @@ enum Action {
 
 impl Args {
     pub(super) fn run(self) -> ExitCode {
-        let config = match config_file::load(self.config) {
-            Ok((_, config)) => config,
-            Err(refused) => return refused,
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        let runtime = match runtime {
-            Ok(runtime) => runtime,
-            Err(error) => return output::fail(&format!("cannot start: {error}")),
-        };
-        match runtime.block_on(self.action.carry_out(&config)) {
-            Ok(result) => output::print(&result),
-            Err(message) => output::fail(&message),
-        }
+        let Self { action, config } = self;
+        one_shot::run(config, async |config| action.carry_out(config).await)
     }
 }
 
