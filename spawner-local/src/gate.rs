@@ -149,6 +149,7 @@ impl Gate {
 mod tests {
     use std::ffi::CString;
     use std::io::BufRead;
+    use std::path::Path;
     use std::process::{Command, Stdio};
 
     use super::*;
@@ -236,8 +237,20 @@ mod tests {
         homeless.directory = c"/nonexistent".into();
         assert_eq!(failed_step(homeless).await, Step::Directory);
         let mut outside = plan("", nowhere());
-        outside.entrance = Some(Entrance::walled_up());
+        outside.entrance = Some(Entrance::by_writing(Path::new("/dev/full")));
         assert_eq!(failed_step(outside).await, Step::ControlGroup);
+    }
+
+    #[tokio::test]
+    async fn a_child_that_cannot_be_born_in_its_group_enters_it() {
+        let procs = tempfile::NamedTempFile::new().unwrap();
+        let mut plan = plan("exit 0", nowhere());
+        plan.entrance = Some(Entrance::by_writing(procs.path()));
+        let (mut forking, mut gate) = begin(plan).unwrap();
+        gate.child().await.unwrap();
+        assert_eq!(std::fs::read(procs.path()).unwrap(), b"0");
+        gate.open().unwrap();
+        forking.settled().await.unwrap();
     }
 
     #[tokio::test]

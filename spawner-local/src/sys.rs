@@ -5,10 +5,18 @@
 //! allocation, no formatting, no drop. Everything the child needs was made before and is in
 //! [`Plan`]; every step that fails is reported as its number and `errno`, and ends the child.
 //!
+//! The C library does not know of a child that [`fork_into`] makes, and counts the threads of its
+//! parent. Its functions that set ids would wait until all of these have done the same, so these three
+//! steps ask the kernel themselves.
+//!
 //! ```text
 //!  signals -> control group -> stdio -> descriptors -> session -> [ gate ] -> resource limits
 //!          -> groups -> group -> user -> read back -> privileges -> directory -> exec
 //! ```
+//!
+//! Where the kernel can, the child is born in its control group. To move a process waits until every
+//! processor has passed a quiet moment, which takes milliseconds, and all forks of the machine slow
+//! down meanwhile.
 
 #![allow(
     unsafe_code,
@@ -22,6 +30,13 @@ use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 
+// With ids of 32 bits, which have numbers of their own where those of 16 bits came first.
+#[cfg(not(any(target_arch = "x86", target_arch = "arm")))]
+use libc::{SYS_setgroups as SETGROUPS, SYS_setresgid as SETRESGID, SYS_setresuid as SETRESUID};
+#[cfg(any(target_arch = "x86", target_arch = "arm"))]
+use libc::{
+    SYS_setgroups32 as SETGROUPS, SYS_setresgid32 as SETRESGID, SYS_setresuid32 as SETRESUID,
+};
 use libc::{c_char, c_int, c_ulong, gid_t, mode_t, pid_t};
 use rustix::process::{Pid, Resource, getrlimit};
 use tokio::io::Interest;
@@ -148,6 +163,7 @@ pub(crate) fn fork(plan: &Plan, gate: BorrowedFd<'_>, report: BorrowedFd<'_>) ->
         gate: gate.as_raw_fd(),
         report: report.as_raw_fd(),
         parent: rustix::process::getpid().as_raw_nonzero().get(),
+        entered: false,
         descriptors: c_int::try_from(limit)
             .ok()
             .filter(|&limit| limit <= 1 << 20),
@@ -163,7 +179,15 @@ pub(crate) fn fork(plan: &Plan, gate: BorrowedFd<'_>, report: BorrowedFd<'_>) ->
     }
     // SAFETY: the child runs `Child::run` alone, which keeps to async-signal-safe calls and never
     // returns; the parent goes on as before.
-    let forked = unsafe { libc::fork() };
+    let mut forked = match &plan.entrance {
+        Some(entrance) => unsafe { fork_into(entrance.dir()) },
+        None => -1,
+    };
+    child.entered = forked == 0;
+    if forked == -1 {
+        // SAFETY: as above.
+        forked = unsafe { libc::fork() };
+    }
     if forked == 0 {
         // SAFETY: this is the child of a fork, and the pointers outlive the call.
         unsafe { child.run() }
@@ -176,6 +200,42 @@ pub(crate) fn fork(plan: &Plan, gate: BorrowedFd<'_>, report: BorrowedFd<'_>) ->
     Pid::from_raw(forked).filter(|_| forked > 0).ok_or(error)
 }
 
+/// `fork` with a child that is born in the control group whose directory `group` is. Linux can do so
+/// since 5.7; older ones, sandboxes that forbid the call, and a group that lets nobody in answer -1.
+///
+/// SAFETY: as for `fork`.
+unsafe fn fork_into(group: BorrowedFd<'_>) -> pid_t {
+    /// `struct clone_args` of <linux/sched.h> as of Linux 5.7.
+    #[repr(C)]
+    struct CloneArgs {
+        flags: u64,
+        pidfd: u64,
+        child_tid: u64,
+        parent_tid: u64,
+        exit_signal: u64,
+        stack: u64,
+        stack_size: u64,
+        tls: u64,
+        set_tid: u64,
+        set_tid_size: u64,
+        cgroup: u64,
+    }
+    const CLONE_INTO_CGROUP: u64 = 1 << 33;
+    let Ok(cgroup) = u64::try_from(group.as_raw_fd()) else {
+        return -1;
+    };
+    // SAFETY: all fields are integers, for which zero is a value.
+    let mut args: CloneArgs = unsafe { mem::zeroed() };
+    args.flags = CLONE_INTO_CGROUP;
+    args.exit_signal = libc::SIGCHLD as u64;
+    args.cgroup = cgroup;
+    // SAFETY: the size is that of the struct. Without a stack and `CLONE_VM` the child is a copy that
+    // goes on here, as with `fork`.
+    let forked =
+        unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) };
+    pid_t::try_from(forked).unwrap_or(-1)
+}
+
 /// What the child needs, none of it to be allocated.
 struct Child<'a> {
     plan: &'a Plan,
@@ -185,6 +245,8 @@ struct Child<'a> {
     gate: RawFd,
     report: RawFd,
     parent: pid_t,
+    /// Whether it is in its control group already.
+    entered: bool,
     /// One more than the highest descriptor there can be; `None` if these are too many to be closed
     /// one by one.
     descriptors: Option<c_int>,
@@ -241,7 +303,7 @@ impl Child<'_> {
     /// Enters the run's control group, with the rights of the hub. It comes first, because the
     /// descriptor is closed with all others.
     unsafe fn enter_group(&self) -> Done {
-        let Some(entrance) = &self.plan.entrance else {
+        let Some(entrance) = self.plan.entrance.as_ref().filter(|_| !self.entered) else {
             return Ok(());
         };
         // SAFETY: as above.
@@ -391,12 +453,10 @@ unsafe fn become_user(ids: &Credentials, groups_found: &mut [gid_t]) -> Done {
     let (uid, gid) = (ids.uid, ids.gid);
     // SAFETY: as above; every pointer is to a local or to the slice whose length is given.
     unsafe {
-        check(
-            Step::Groups,
-            libc::setgroups(ids.groups.len(), ids.groups.as_ptr()),
-        )?;
-        check(Step::Group, libc::setresgid(gid, gid, gid))?;
-        check(Step::User, libc::setresuid(uid, uid, uid))?;
+        let (length, groups) = (ids.groups.len(), ids.groups.as_ptr());
+        check(Step::Groups, libc::syscall(SETGROUPS, length, groups))?;
+        check(Step::Group, libc::syscall(SETRESGID, gid, gid, gid))?;
+        check(Step::User, libc::syscall(SETRESUID, uid, uid, uid))?;
         let (mut uids, mut gids) = ([0; 3], [0; 3]);
         let [a, b, c] = &mut uids;
         check(Step::ReadBack, libc::getresuid(a, b, c))?;
@@ -430,8 +490,8 @@ unsafe fn set(attribute: c_int, value: c_ulong) -> c_int {
     unsafe { libc::prctl(attribute, value, none, none, none) }
 }
 
-fn check(step: Step, result: c_int) -> Done {
-    if result == -1 {
+fn check(step: Step, result: impl Into<i64>) -> Done {
+    if result.into() == -1 {
         return Err(failed(step));
     }
     Ok(())

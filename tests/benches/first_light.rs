@@ -3,10 +3,13 @@
 //! `cargo bench -p hub-tests --bench first_light --profile fastrel`
 //!
 //! Each figure is min, median and max of the runs. The start of a server is measured beside its
-//! floor in the same run, turn by turn: the same program started by hand and asked until it answers.
+//! floor in the same run, turn by turn: the same program started by hand and asked until it answers,
+//! and how long the disk takes to keep one page, which a start waits for more than once.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -41,12 +44,14 @@ async fn run() {
     println!("{:<34} {:>8.1} MiB", "resident, idle", resident(hub.pid()));
 
     let (mut through_hub, mut floor, mut overhead) = (Vec::new(), Vec::new(), Vec::new());
+    let mut syncs = Vec::new();
     for turn in 0..STARTS {
         let name = format!("user{turn}");
         let made = admin.post(&format!("/users/{name}"), None).await;
         assert_eq!(made.status, StatusCode::CREATED, "{}", made.text());
 
         let by_hand = start_by_hand().await;
+        syncs.push(sync_a_page(hub.folder()));
         let began = Instant::now();
         let started = admin.post(&format!("/users/{name}/server"), None).await;
         let by_hub = began.elapsed();
@@ -60,6 +65,7 @@ async fn run() {
     print("start through the hub", &through_hub);
     print("the same program by hand (floor)", &floor);
     print("what the hub adds", &overhead);
+    print("one page kept by the disk", &syncs);
     println!(
         "{:<34} {:>8.1} MiB",
         "resident, after the starts",
@@ -99,6 +105,19 @@ async fn start_by_hand() -> Duration {
     child.kill().expect("our own child");
     child.wait().expect("our own child");
     took
+}
+
+/// Appends a page to a file of `folder` and waits until the disk has it; how long that took.
+fn sync_a_page(folder: &Path) -> Duration {
+    let mut file = File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("sync"))
+        .expect("a file of our own");
+    file.write_all(&[0; 4096]).expect("room for a page");
+    let began = Instant::now();
+    file.sync_data().expect("the disk");
+    began.elapsed()
 }
 
 /// The resident memory of a process, in MiB.

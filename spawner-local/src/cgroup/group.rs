@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,7 +25,9 @@ pub(crate) struct Group {
 /// keeps this until the child is gone.
 #[derive(Debug)]
 pub(crate) struct Entrance {
-    /// What a child writes `0` into to enter.
+    /// Where a child can be born.
+    dir: File,
+    /// What another one writes `0` into to enter.
     procs: File,
     _group: Arc<Group>,
 }
@@ -108,9 +110,15 @@ impl Entrance {
     /// Opens it.
     pub(crate) fn open(group: &Arc<Group>) -> io::Result<Self> {
         Ok(Self {
+            dir: File::open(&group.dir)?,
             procs: open(&group.dir.join("cgroup.procs"))?,
             _group: Arc::clone(group),
         })
+    }
+
+    /// Its directory.
+    pub(crate) fn dir(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
     }
 }
 
@@ -199,11 +207,12 @@ fn is_gone(error: &io::Error) -> bool {
 
 #[cfg(test)]
 impl Entrance {
-    /// One that nobody gets through.
-    pub(crate) fn walled_up() -> Self {
+    /// One of a kernel that lets nobody be born in a group: who enters writes into `procs`.
+    pub(crate) fn by_writing(procs: &Path) -> Self {
         let (dir, name) = ("/no/such/group".into(), "/group".into());
         Self {
-            procs: open(Path::new("/dev/full")).unwrap(),
+            dir: File::open("/").unwrap(),
+            procs: open(procs).unwrap(),
             _group: Arc::new(Group { dir, name }),
         }
     }
