@@ -47,7 +47,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
             "services", "proxy",
         ],
     ),
-    ("cli", &["hub", "config", "store", "auth"]),
+    ("cli", &["hub", "api", "config", "store", "auth"]),
 ];
 
 #[test]

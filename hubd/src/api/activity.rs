@@ -9,9 +9,11 @@ use axum::extract::{Request, State};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use spawner_core::{ServerId, ServerName};
+use utoipa::ToSchema;
 
 use super::caller::ApiCaller;
 use super::error::ApiError;
+use super::openapi::{Asked, Named, OfUser, Sent};
 use super::path::Segments;
 use super::{access, body, time};
 use crate::app::{App, AppState};
@@ -21,19 +23,35 @@ use crate::store::{Active, ServerRowId, User};
 /// How far a server's clock may be ahead. One time zone would be the usual mistake.
 const AHEAD_MAX: SignedDuration = SignedDuration::from_mins(59);
 
-#[derive(Debug, Deserialize)]
+/// When a user and their servers were active; at least one of the two.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Activity, min_properties = 1)]
 struct Report {
+    /// At most 59 minutes ahead of the hub's clock.
+    #[schema(format = DateTime)]
     last_activity: Option<String>,
+    /// By the name of the server, which is empty for the default one.
     servers: Option<BTreeMap<String, OfServer>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ServerActivity)]
 struct OfServer {
+    #[schema(format = DateTime)]
     last_activity: String,
 }
 
+/// Tells when a user and their servers were last active
+///
+/// What is kept is the latest of all moments. The post is taken as a whole or not at all. Needs
+/// `users:activity`.
+#[utoipa::path(
+    post, path = "/users/{user}/activity", tag = "users", operation_id = "report_activity",
+    params(OfUser), request_body = Report,
+    responses((status = 200, description = "It is kept."), Named, Sent, Asked),
+)]
 pub(super) async fn post(
     State(app): State<AppState>,
     caller: ApiCaller,

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::access::{self, require};
 use super::body;
@@ -18,6 +19,7 @@ use super::caller::ApiCaller;
 use super::error::ApiError;
 use super::group_model::GroupModel;
 use super::groups::{check_group_name, members};
+use super::openapi::{Asked, Made, Named, OfGroup, Sent, UserName};
 use super::path::Segments;
 use crate::app::{App, AppState};
 use crate::auth::groups::Group;
@@ -31,19 +33,31 @@ const READ: &[ScopeName] = &[
     ScopeName::ReadRolesGroups,
 ];
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewGroup {
+    /// Its members; users that there are.
     #[serde(default)]
+    #[schema(value_type = Vec<UserName>, max_items = 10_000)]
     users: Vec<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Members {
+    /// Users that there are.
+    #[schema(value_type = Vec<UserName>, max_items = 10_000)]
     users: Vec<String>,
 }
 
+/// One group
+///
+/// Needs one of `read:groups`, `read:groups:name`, `read:roles:groups`.
+#[utoipa::path(
+    get, path = "/groups/{group}", tag = "groups", operation_id = "get_group",
+    params(OfGroup),
+    responses((status = 200, description = "The group.", body = GroupModel), Named, Asked),
+)]
 pub(super) async fn get(
     State(app): State<AppState>,
     caller: ApiCaller,
@@ -53,6 +67,33 @@ pub(super) async fn get(
     Ok(reply(&app, &caller, group))
 }
 
+/// Makes a group
+///
+/// Needs `admin:groups`.
+#[utoipa::path(
+    post, path = "/groups/{group}", tag = "groups", operation_id = "create_group",
+    params(OfGroup), request_body = Option<NewGroup>,
+    responses(
+        (
+            status = 201, description = "The group.", body = GroupModel,
+            links(
+                ("GetGroup" = (
+                    operation_id = "get_group", parameters(("group" = "$response.body#/name"))
+                )),
+                ("DeleteGroup" = (
+                    operation_id = "delete_group", parameters(("group" = "$response.body#/name"))
+                )),
+                ("AddMembers" = (
+                    operation_id = "add_members", parameters(("group" = "$response.body#/name"))
+                )),
+                ("SetProperties" = (
+                    operation_id = "set_properties", parameters(("group" = "$response.body#/name"))
+                )),
+            )
+        ),
+        Named, Sent, Made, Asked,
+    ),
+)]
 pub(super) async fn create(
     State(app): State<AppState>,
     caller: ApiCaller,
@@ -78,7 +119,15 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, reply(&app, &caller, group)).into_response())
 }
 
-/// Deletes a group; its members stay users.
+/// Deletes a group
+///
+/// Its members stay users. A group of the configuration, or one that the configuration gives a role to, is
+/// a 409. Needs `delete:groups`.
+#[utoipa::path(
+    delete, path = "/groups/{group}", tag = "groups", operation_id = "delete_group",
+    params(OfGroup),
+    responses((status = 204, description = "The group is gone."), Named, Made, Asked),
+)]
 pub(super) async fn delete(
     State(app): State<AppState>,
     caller: ApiCaller,
@@ -97,7 +146,17 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Adds members.
+/// Adds members
+///
+/// Needs `groups`.
+#[utoipa::path(
+    post, path = "/groups/{group}/users", tag = "groups", operation_id = "add_members",
+    params(OfGroup), request_body = Members,
+    responses(
+        (status = 200, description = "The group, changed.", body = GroupModel),
+        Named, Sent, Made, Asked,
+    ),
+)]
 pub(super) async fn add(
     State(app): State<AppState>,
     caller: ApiCaller,
@@ -112,7 +171,17 @@ pub(super) async fn add(
     changed(&app, &caller, &stored)
 }
 
-/// Takes members out.
+/// Takes members out
+///
+/// Needs `groups`.
+#[utoipa::path(
+    delete, path = "/groups/{group}/users", tag = "groups", operation_id = "take_members_out",
+    params(OfGroup), request_body = Members,
+    responses(
+        (status = 200, description = "The group, changed.", body = GroupModel),
+        Named, Sent, Made, Asked,
+    ),
+)]
 pub(super) async fn take_out(
     State(app): State<AppState>,
     caller: ApiCaller,
@@ -127,7 +196,17 @@ pub(super) async fn take_out(
     changed(&app, &caller, &stored)
 }
 
-/// Replaces all properties.
+/// Replaces all properties of a group
+///
+/// Needs `groups`.
+#[utoipa::path(
+    put, path = "/groups/{group}/properties", tag = "groups", operation_id = "set_properties",
+    params(OfGroup), request_body = Object,
+    responses(
+        (status = 200, description = "The group, changed.", body = GroupModel),
+        Named, Sent, Made, Asked,
+    ),
+)]
 pub(super) async fn set_properties(
     State(app): State<AppState>,
     caller: ApiCaller,

@@ -2,21 +2,27 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::auth::groups::Group;
 use crate::scopes::{ScopeName, ScopeSet, Target};
 
-/// The model of a group, with the keys that somebody's rights include.
-#[derive(Debug, Serialize)]
+/// A group. Which of the keys there are depends on the scopes of who asks.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Group)]
 pub(super) struct GroupModel {
+    /// `group`.
     kind: &'static str,
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     roles: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     users: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Object)]
     properties: Option<Map<String, Value>>,
 }
 

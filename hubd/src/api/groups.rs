@@ -6,13 +6,15 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Deserialize;
 use spawner_core::UserName;
+use utoipa::ToSchema;
 
 use super::access::{missing, require};
 use super::body;
 use super::caller::ApiCaller;
 use super::error::ApiError;
 use super::group_model::GroupModel;
-use super::page::Page;
+use super::openapi::{self, Asked, GroupName, ListOf, Made, Queried, Sent};
+use super::page::{Page, PageQuery};
 use crate::app::{App, AppState};
 use crate::config::check_name;
 use crate::scopes::{ScopeName, Target, VisibleNames};
@@ -21,15 +23,31 @@ use crate::store::UserId;
 /// The most groups, or members, that one request is about.
 const NAMES_MAX: usize = 10_000;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewGroups {
+    /// Those that exist already stay as they are.
+    #[schema(value_type = Vec<GroupName>, min_items = 1, max_items = 10_000)]
     groups: Vec<String>,
+    /// The members of each; users that there are.
     #[serde(default)]
+    #[schema(value_type = Vec<openapi::UserName>, max_items = 10_000)]
     users: Vec<String>,
 }
 
-/// The groups that the caller may see.
+type Groups = ListOf<GroupModel>;
+
+/// The groups that the caller may see
+///
+/// Needs `list:groups`.
+#[utoipa::path(
+    get, path = "/groups", tag = "groups", operation_id = "list_groups",
+    params(PageQuery),
+    responses(
+        (status = 200, description = "The groups.", body = Groups),
+        Queried, Asked,
+    ),
+)]
 pub(super) async fn list(
     State(app): State<AppState>,
     caller: ApiCaller,
@@ -48,7 +66,22 @@ pub(super) async fn list(
     Ok(page.reply(models, total))
 }
 
-/// Makes groups, each with the same members; those that exist already stay as they are.
+/// Makes groups, each with the same members
+///
+/// Those that exist already stay as they are; if all do, it is a 409. Needs `admin:groups`.
+#[utoipa::path(
+    post, path = "/groups", tag = "groups", operation_id = "create_groups",
+    request_body = NewGroups,
+    responses(
+        (
+            status = 201, description = "Those that were made.", body = Vec<GroupModel>,
+            links(("GetGroup" = (
+                operation_id = "get_group", parameters(("group" = "$response.body#/0/name"))
+            )))
+        ),
+        Sent, Made, Asked,
+    ),
+)]
 pub(super) async fn create(
     State(app): State<AppState>,
     caller: ApiCaller,

@@ -6,32 +6,43 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::access::require;
 use super::caller::ApiCaller;
 use super::error::ApiError;
+use super::openapi::Asked;
 use crate::app::{AppState, VERSION};
 use crate::scopes::{ScopeName, Target};
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Info<'a> {
     version: &'static str,
     /// There is none: the key is what clients of JupyterHub look for.
+    #[schema(required)]
     python: Option<&'static str>,
     /// The program that is the hub.
+    #[schema(required)]
     sys_executable: Option<String>,
     spawner: Part<'a>,
     authenticator: Part<'a>,
 }
 
 /// A part that others exist of.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Part<'a> {
     /// The kind, as the configuration names it.
     class: &'a str,
     version: &'static str,
 }
 
+/// How the hub is set up
+///
+/// Needs `read:hub`.
+#[utoipa::path(
+    get, path = "/info", tag = "hub", operation_id = "get_info",
+    responses((status = 200, description = "How it is set up.", body = Info<'static>), Asked),
+)]
 pub(super) async fn get(
     State(app): State<AppState>,
     caller: ApiCaller,

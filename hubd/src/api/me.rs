@@ -4,62 +4,87 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::caller::ApiCaller;
-use super::user_model::{Include, UserModel};
+use super::openapi::Asked;
+use super::user_model::{Include, UserKeys, UserModel};
 use crate::app::AppState;
 use crate::auth::caller::{Identity, Proof};
 
-#[derive(Serialize)]
-struct Me<'a, M> {
+/// Whose credentials these are.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum Me<'a> {
+    User(With<'a, UserKeys<'a>>),
+    Service(With<'a, Service<'a>>),
+}
+
+/// A user or a service, with what the credentials are.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Me)]
+struct With<'a, M> {
     #[serde(flatten)]
     model: M,
+    /// Null unless the credential is a token that has an `id`.
+    #[schema(required)]
     token_id: Option<String>,
+    /// Of the login in which the credential was made, if one was.
+    #[schema(required)]
     session_id: Option<&'a str>,
     /// Fully expanded and concrete: servers compare them as texts.
     scopes: Vec<String>,
 }
 
-#[derive(Serialize)]
-struct ServiceModel<'a> {
+/// A service, as it sees itself.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OwnService)]
+struct Service<'a> {
+    /// `service`.
     kind: &'static str,
     name: &'a str,
     admin: bool,
     roles: Vec<&'a str>,
 }
 
+/// Whose credentials these are
+///
+/// The one call by which single-user servers let visitors in. Any credentials do.
+#[utoipa::path(
+    get, path = "/user", tag = "users", operation_id = "get_own_user",
+    responses((status = 200, description = "A user or a service.", body = Me<'static>), Asked),
+)]
 pub(super) async fn get(State(app): State<AppState>, caller: ApiCaller) -> Response {
     let rights = caller.rights();
     match &caller.0.identity {
         Identity::User(user) => {
-            let model = UserModel::new(&app, rights, user, Include::Active);
-            reply(&caller, model.of_oneself())
+            let model = UserModel::new(&app, rights, user, Include::Active).of_oneself();
+            Json(Me::User(with(&caller, model.keys()))).into_response()
         }
         Identity::Service(name) => {
             let admin = caller.is_admin(&app);
-            let model = ServiceModel {
+            let model = Service {
                 kind: "service",
                 name,
                 admin,
                 roles: app.directory.roles().names_of_service(name, admin),
             };
-            reply(&caller, model)
+            Json(Me::Service(with(&caller, model))).into_response()
         }
     }
 }
 
-fn reply<M: Serialize>(caller: &ApiCaller, model: M) -> Response {
+fn with<M>(caller: &ApiCaller, model: M) -> With<'_, M> {
     let token_id = match &caller.0.proof {
         Proof::Token(token) => Some(token.id.to_string()),
         Proof::Session(_) | Proof::ServiceToken => None,
     };
-    let me = Me {
+    With {
         model,
         token_id,
         session_id: caller.0.session_id(),
         scopes: caller.rights().texts(),
-    };
-    Json(me).into_response()
+    }
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ mod groups;
 mod info;
 mod me;
 mod oauth_token;
+mod openapi;
 mod progress;
 mod proxy_routes;
 mod root;
@@ -58,5 +59,6 @@ mod identity;
 #[cfg(test)]
 mod testing;
 
+pub(crate) use openapi::description;
 pub(crate) use root::{health, metrics};
 pub(crate) use router::{api_root, router};

@@ -8,16 +8,70 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, PRAGMA};
-use serde_json::json;
+use serde::Serialize;
 use spawner_core::Secret;
 use url::form_urlencoded;
+use utoipa::ToSchema;
 
 use super::body;
 use super::error::ApiError;
+use super::openapi::{Sent, Unsure};
 use crate::app::AppState;
 use crate::oauth::{ExchangeError, TokenForm, TokenReply};
 use crate::store::StoreError;
 
+/// What is exchanged. Other parameters are passed over; none may stand twice.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what `read` reads")]
+struct Exchange {
+    /// `authorization_code`.
+    grant_type: String,
+    client_id: String,
+    client_secret: String,
+    code: String,
+    /// As it was in the request for the code.
+    #[schema(nullable = false)]
+    redirect_uri: Option<String>,
+    /// The text whose challenge was in the request for the code.
+    #[schema(nullable = false)]
+    code_verifier: Option<String>,
+}
+
+/// A token of a visitor.
+#[derive(Serialize, ToSchema)]
+struct Exchanged<'a> {
+    access_token: &'a str,
+    /// In seconds.
+    expires_in: i64,
+    /// `Bearer`.
+    token_type: &'static str,
+    /// Scopes with spaces between them.
+    scope: String,
+}
+
+/// Why a code was not exchanged (RFC 6749, section 5.2).
+#[derive(Serialize, ToSchema)]
+struct Refused<'a> {
+    error: &'a str,
+    error_description: &'a str,
+}
+
+/// Exchanges a code for the token of a visitor
+///
+/// Who asks is in the form; an `Authorization` header is passed over.
+#[utoipa::path(
+    post, path = "/oauth2/token", tag = "oauth", operation_id = "exchange_code", security(()),
+    request_body(content = Exchange, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        Sent, Unsure,
+        (
+            status = 200, description = "The token.", body = Exchanged<'static>,
+            headers(("Cache-Control" = String, description = "`no-store`"))
+        ),
+        (status = 400, description = "The code is not exchanged.", body = Refused<'static>),
+        (status = 401, description = "The client is unknown, or its secret is wrong.", body = Refused<'static>),
+    ),
+)]
 pub(super) async fn post(State(app): State<AppState>, request: Request) -> Response {
     let answer = match read(request).await {
         Ok(Ok(form)) => match app.oauth.exchange(form).await {
@@ -56,12 +110,12 @@ async fn read(request: Request) -> Result<Result<TokenForm, ExchangeError>, ApiE
 }
 
 fn issued(reply: &TokenReply) -> Response {
-    Json(json!({
-        "access_token": reply.access_token.expose(),
-        "expires_in": reply.expires_in,
-        "token_type": "Bearer",
-        "scope": reply.scopes.join(" "),
-    }))
+    Json(Exchanged {
+        access_token: reply.access_token.expose(),
+        expires_in: reply.expires_in,
+        token_type: "Bearer",
+        scope: reply.scopes.join(" "),
+    })
     .into_response()
 }
 
@@ -81,7 +135,10 @@ fn refused(error: ExchangeError) -> Response {
         ),
         ExchangeError::Store(error) => return ApiError::from(error).into_response(),
     };
-    let body = json!({ "error": error, "error_description": description });
+    let body = Refused {
+        error,
+        error_description: description,
+    };
     (status, Json(body)).into_response()
 }
 

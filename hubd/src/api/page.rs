@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::ACCEPT;
 use http::request::Parts;
 use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::error::ApiError;
 use super::query::Query;
@@ -32,6 +33,19 @@ pub(super) struct Page {
     query: Query,
 }
 
+/// The query of a list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes what `Page` reads")]
+pub(super) struct PageQuery {
+    /// How many entries to leave out at the beginning.
+    #[param(minimum = 0, default = 0)]
+    offset: Option<i64>,
+    /// How many entries to show: 50 in pages and 200 otherwise, if it is left out. Less than 1 counts as
+    /// 1, more than 200 as 200.
+    limit: Option<i64>,
+}
+
 #[derive(Serialize)]
 struct Items<T> {
     items: T,
@@ -39,15 +53,20 @@ struct Items<T> {
     pagination: Pagination,
 }
 
-#[derive(Serialize)]
-struct Pagination {
+/// Which page it is, of how many entries.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Pagination {
     offset: usize,
     limit: usize,
     total: usize,
+    /// Null on the last page.
+    #[schema(required)]
     next: Option<Next>,
 }
 
-#[derive(Serialize)]
+/// Where the next page is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NextPage)]
 struct Next {
     offset: usize,
     limit: usize,

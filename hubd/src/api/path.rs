@@ -6,8 +6,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use spawner_core::ServerId;
+use utoipa::IntoParams;
 
 use super::error::ApiError;
+use super::openapi::{ServerName, UserName};
 
 /// Left as they are in a segment of a path: RFC 3986's unreserved characters and `@`.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -22,11 +24,16 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 pub(super) struct Segments<T>(pub(super) T);
 
 /// The segments that name one server: `users/{user}/server`, or `users/{user}/servers/{server}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
 pub(super) struct OneServer {
+    /// The name of the user.
+    #[param(value_type = UserName, inline)]
     pub(super) user: String,
-    /// Empty for the default server.
+    // Empty for the default server, which has paths of its own.
+    /// The name of the server.
     #[serde(default)]
+    #[param(value_type = ServerName, inline, required = true)]
     pub(super) server: String,
 }
 

@@ -27,6 +27,7 @@ use super::access::Reached;
 use super::caller::ApiCaller;
 use super::error::ApiError;
 use super::failure;
+use super::openapi::{Asked, Named};
 use super::path::{OneServer, Segments};
 use super::server::{reach, there};
 use crate::app::{App, AppState};
@@ -36,6 +37,23 @@ use crate::servers::{Place, Spot};
 /// The longest silence; proxies cut connections that are silent for a minute or so.
 const KEEP_ALIVE: Duration = Duration::from_secs(8);
 
+/// The progress of a start, as a stream of events
+///
+/// Each event is a line `data: ` with a JSON object of `progress` (0 to 100) and `message`; the last one
+/// has `ready` and `url`, or `failed`. Needs `read:servers`.
+#[utoipa::path(
+    get, path = "/users/{user}/servers/{server}/progress", tag = "servers",
+    operation_id = "watch_named_server",
+    params(OneServer),
+    responses(
+        (
+            status = 200, description = "The events, from the first on.", body = String,
+            content_type = "text/event-stream",
+            headers(("Cache-Control" = String, description = "`no-cache`"))
+        ),
+        Named, Asked,
+    ),
+)]
 pub(super) async fn get(
     State(app): State<AppState>,
     caller: ApiCaller,

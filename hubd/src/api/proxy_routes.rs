@@ -7,17 +7,20 @@ use axum::response::Response;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use spawner_core::Endpoint;
+use utoipa::ToSchema;
 
 use super::access::require;
 use super::body;
 use super::caller::ApiCaller;
 use super::error::ApiError;
-use super::page::Page;
+use super::openapi::{Asked, MapOf, Queried, Sent};
+use super::page::{Page, PageQuery};
 use crate::app::AppState;
 use crate::scopes::{ScopeName, Target};
 
 /// One route, as JupyterHub's proxy describes it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Route)]
 struct RouteModel {
     /// The path below which it holds.
     routespec: String,
@@ -27,7 +30,7 @@ struct RouteModel {
 }
 
 /// Whose route it is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 enum RouteData {
     Hub { hub: bool },
@@ -36,14 +39,27 @@ enum RouteData {
 }
 
 /// Where another proxy would be.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ProxyPatch {
     api_url: Option<String>,
     auth_token: Option<String>,
 }
 
-/// The routes, by path.
+type Routes = MapOf<RouteModel>;
+
+/// The routes of the proxy, by path
+///
+/// Needs `proxy`.
+#[utoipa::path(
+    get, path = "/proxy", tag = "proxy", operation_id = "list_routes",
+    params(PageQuery),
+    responses(
+        (status = 200, description = "The routes.", body = Routes),
+        Queried,
+        Asked,
+    ),
+)]
 pub(super) async fn get(
     State(app): State<AppState>,
     caller: ApiCaller,
@@ -86,14 +102,27 @@ pub(super) async fn get(
     Ok(page.reply(shown, total))
 }
 
-/// Hands all routes to the proxy anew.
+/// Hands all routes to the proxy anew
+///
+/// Needs `proxy`.
+#[utoipa::path(
+    post, path = "/proxy", tag = "proxy", operation_id = "resync_routes",
+    responses((status = 200, description = "Done."), Asked),
+)]
 pub(super) async fn resync(State(app): State<AppState>, caller: ApiCaller) -> Result<(), ApiError> {
     require(caller.rights(), &[ScopeName::Proxy], Target::Everything)?;
     app.servers.publish_routes();
     Ok(())
 }
 
-/// Another proxy cannot be put in the place of the hub's own.
+/// Refuses another proxy
+///
+/// The proxy is a part of the hub, so this is a 400 whatever the body says. Needs `proxy`.
+#[utoipa::path(
+    patch, path = "/proxy", tag = "proxy", operation_id = "replace_proxy",
+    request_body = ProxyPatch,
+    responses(Sent, Asked),
+)]
 pub(super) async fn replace(
     State(_): State<AppState>,
     caller: ApiCaller,

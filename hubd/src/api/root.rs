@@ -5,26 +5,58 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE};
 use jiff::Timestamp;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::access::require;
 use super::caller::ApiCaller;
 use super::error::ApiError;
+use super::openapi::Asked;
 use crate::app::{AppState, VERSION};
 use crate::metrics::{self, PERIODS};
 use crate::scopes::{ScopeName, Target};
 
-/// `GET {api}` and `GET {api}/`: the version, also for pages of other sites. A single-user server
-/// asks before it listens.
-pub(super) async fn version() -> Response {
-    let any_origin = [(ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
-    (any_origin, Json(json!({ "version": VERSION }))).into_response()
+#[derive(Debug, Serialize, ToSchema)]
+struct Version {
+    /// JupyterHub's, whose contract the hub keeps, and the hub's own; as PEP 440 has it.
+    version: &'static str,
 }
 
-/// `GET {api}/health` and `GET {base}hub/health`: 200 while the hub serves.
+/// The version of the hub
+///
+/// Without credentials, with and without the slash at the end, and also for pages of other sites.
+/// A single-user server asks before it listens.
+#[utoipa::path(
+    get, path = "/", tag = "hub", operation_id = "get_version", security(()),
+    responses((
+        status = 200, description = "The version.", body = Version,
+        headers(("Access-Control-Allow-Origin" = String, description = "`*`"))
+    )),
+)]
+pub(super) async fn version() -> Response {
+    let any_origin = [(ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
+    (any_origin, Json(Version { version: VERSION })).into_response()
+}
+
+/// Whether the hub serves
+///
+/// Without credentials; also at `{base}hub/health` and `{base}health`.
+#[utoipa::path(
+    get, path = "/health", tag = "hub", operation_id = "get_health", security(()),
+    responses((status = 200, description = "It does.")),
+)]
 pub(crate) async fn health() {}
 
-/// `GET {api}/metrics` and `GET {base}hub/metrics`.
+/// The metrics of the hub
+///
+/// As text for Prometheus; also at `{base}hub/metrics` and `{base}metrics`. Needs `read:metrics`.
+#[utoipa::path(
+    get, path = "/metrics", tag = "hub", operation_id = "get_metrics",
+    responses(
+        (status = 200, description = "The metrics.", body = String, content_type = metrics::CONTENT_TYPE),
+        Asked,
+    ),
+)]
 pub(crate) async fn metrics(
     State(app): State<AppState>,
     caller: ApiCaller,

@@ -1,12 +1,14 @@
 //! The paths of the API.
 
-use axum::Router;
-use axum::routing::{MethodRouter, any, get, post, put};
+use axum::routing::{MethodRouter, any, get};
+use axum::{Extension, Router};
 use http::StatusCode;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::error::ApiError;
 use super::{
-    activity, group, groups, info, me, oauth_token, progress, proxy_routes, root, server,
+    activity, group, groups, info, me, oauth_token, openapi, progress, proxy_routes, root, server,
     server_change, services, shares, shutdown, tokens, user, user_change, users,
 };
 use crate::app::AppState;
@@ -17,74 +19,61 @@ use crate::app::AppState;
 /// Two paths are left to whoever nests it: `{base}hub/api/`, which nesting does not reach and which
 /// is [`api_root`] as well, and `oauth2/authorize`, which is a page.
 pub(crate) fn router() -> Router<AppState> {
-    let one_server = || {
-        get(server::get)
-            .post(server::start)
-            .delete(server::stop)
-            .put(server_change::make)
-            .patch(server_change::change)
-    };
-    let proxy = get(proxy_routes::get)
-        .post(proxy_routes::resync)
-        .patch(proxy_routes::replace);
-    Router::new()
-        .route("/", api_root())
-        .route("/health", get(root::health))
-        .route("/info", get(info::get))
-        .route("/proxy", proxy)
-        .route("/shutdown", post(shutdown::post))
-        .route("/metrics", get(root::metrics))
-        .route("/user", get(me::get))
-        .route("/users", get(users::list).post(users::create))
-        .route(
-            "/users/{user}",
-            get(user::get)
-                .post(user::create)
-                .patch(user_change::patch)
-                .delete(user::delete),
-        )
-        .route("/users/{user}/activity", post(activity::post))
-        .route("/users/{user}/server", one_server())
-        .route("/users/{user}/server/progress", get(progress::get))
-        .route("/users/{user}/servers/{server}", one_server())
-        .route(
-            "/users/{user}/servers/{server}/progress",
-            get(progress::get),
-        )
-        .route(
-            "/users/{user}/tokens",
-            get(tokens::list).post(tokens::create),
-        )
-        .route(
-            "/users/{user}/tokens/{token}",
-            get(tokens::get).delete(tokens::revoke),
-        )
-        .route("/groups", get(groups::list).post(groups::create))
-        .route(
-            "/groups/{group}",
-            get(group::get).post(group::create).delete(group::delete),
-        )
-        .route(
-            "/groups/{group}/users",
-            post(group::add).delete(group::take_out),
-        )
-        .route("/groups/{group}/properties", put(group::set_properties))
-        .route("/services", get(services::list))
-        .route(
-            "/services/{service}",
-            get(services::get)
-                .post(services::create)
-                .delete(services::delete),
-        )
-        .route("/shares/{*rest}", any(shares::none))
-        .route("/share-codes/{*rest}", any(shares::none))
-        .route("/users/{user}/shared", any(shares::none))
-        .route("/users/{user}/shared/{*rest}", any(shares::none))
-        .route("/groups/{group}/shared", any(shares::none))
-        .route("/groups/{group}/shared/{*rest}", any(shares::none))
-        .route("/oauth2/token", post(oauth_token::post))
+    let (router, _) = described().split_for_parts();
+    let refused = shares::PATHS.iter();
+    refused
+        .fold(router, |router, path| router.route(path, any(shares::none)))
+        .layer(Extension(openapi::served::Text::default()))
         .method_not_allowed_fallback(wrong_method)
         .fallback(elsewhere)
+}
+
+/// All that the API does, each route with its description.
+pub(super) fn described() -> OpenApiRouter<AppState> {
+    let named_server = || {
+        routes!(
+            server::get,
+            server::start,
+            server::stop,
+            server_change::make,
+            server_change::change,
+        )
+    };
+    let progress = || routes!(progress::get);
+    OpenApiRouter::with_openapi(openapi::frame())
+        .routes(routes!(root::version))
+        .routes(routes!(openapi::served::get))
+        .routes(routes!(root::health))
+        .routes(routes!(info::get))
+        .routes(routes!(
+            proxy_routes::get,
+            proxy_routes::resync,
+            proxy_routes::replace
+        ))
+        .routes(routes!(shutdown::post))
+        .routes(routes!(root::metrics))
+        .routes(routes!(me::get))
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(
+            user::get,
+            user::create,
+            user_change::patch,
+            user::delete
+        ))
+        .routes(routes!(activity::post))
+        .routes(named_server())
+        .routes(openapi::of_default_server(named_server()))
+        .routes(progress())
+        .routes(openapi::of_default_server(progress()))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::get, tokens::revoke))
+        .routes(routes!(groups::list, groups::create))
+        .routes(routes!(group::get, group::create, group::delete))
+        .routes(routes!(group::add, group::take_out))
+        .routes(routes!(group::set_properties))
+        .routes(routes!(services::list))
+        .routes(routes!(services::get, services::create, services::delete))
+        .routes(routes!(oauth_token::post))
 }
 
 /// The root of the API, in both spellings.

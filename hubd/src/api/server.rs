@@ -7,27 +7,42 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use spawner_core::StopMode;
+use utoipa::ToSchema;
 
 use super::access::{self, Reached};
 use super::body;
 use super::caller::ApiCaller;
 use super::error::ApiError;
 use super::failure::{failed_start, refused_start, refused_stop};
+use super::openapi::{self, Asked, Busy, Named, Sent};
 use super::path::{OneServer, Segments};
-use super::server_model::ServerModel;
+use super::server_model::{ServerKeys, ServerModel};
 use super::start_body::StartBody;
 use crate::app::{App, AppState};
 use crate::auth::xsrf::need::Credential;
 use crate::scopes::ScopeName;
 use crate::servers::{Begun, Place, Stopped, Waiting};
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Stop)]
 struct StopBody {
+    /// Whether a named server is forgotten as well.
     #[serde(default)]
     remove: bool,
 }
 
+/// One server
+///
+/// Everybody has the default one, also before it ever ran. Needs `read:servers`.
+#[utoipa::path(
+    get, path = "/users/{user}/servers/{server}", tag = "servers", operation_id = "get_named_server",
+    params(OneServer),
+    responses(
+        (status = 200, description = "The server.", body = ServerKeys<'static>),
+        Named, Asked,
+    ),
+)]
 pub(super) async fn get(
     State(app): State<AppState>,
     caller: ApiCaller,
@@ -41,7 +56,20 @@ pub(super) async fn get(
     Ok(Json(model).into_response())
 }
 
-/// Starts the server: 201 if it is ready in time, 202 if it is still being started.
+/// Starts a server
+///
+/// Where every place is taken, whoever brings a token gets a 429, or waits in line with `Prefer:
+/// respond-async`. Needs `start:servers`.
+#[utoipa::path(
+    post, path = "/users/{user}/servers/{server}", tag = "servers", operation_id = "start_named_server",
+    params(OneServer, ("Prefer" = Option<String>, Header, description = "`respond-async` waits in line.")),
+    request_body = Option<StartBody>,
+    responses(
+        (status = 201, description = "It is ready.", body = String, content_type = "text/plain"),
+        (status = 202, description = "It starts.", body = String, content_type = "text/plain"),
+        Named, Sent, openapi::Stopped, Busy, Asked,
+    ),
+)]
 pub(super) async fn start(
     State(app): State<AppState>,
     caller: ApiCaller,
@@ -88,8 +116,18 @@ fn waiting(caller: &ApiCaller, headers: &HeaderMap) -> Waiting {
     }
 }
 
-/// Stops the server: 204 if nothing is left of it in time, 202 if it is still being stopped. A
-/// named server can be removed as well.
+/// Stops a server
+///
+/// Needs `delete:servers`.
+#[utoipa::path(
+    delete, path = "/users/{user}/servers/{server}", tag = "servers", operation_id = "stop_named_server",
+    params(OneServer), request_body = Option<StopBody>,
+    responses(
+        (status = 202, description = "It stops."),
+        (status = 204, description = "Nothing is left of it."),
+        Named, Sent, Asked,
+    ),
+)]
 pub(super) async fn stop(
     State(app): State<AppState>,
     caller: ApiCaller,

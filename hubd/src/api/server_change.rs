@@ -9,15 +9,17 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use spawner_core::{ServerId, UserOptions};
+use utoipa::ToSchema;
 
 use super::access::Reached;
 use super::body;
 use super::caller::ApiCaller;
 use super::error::ApiError;
 use super::failure::refused_start;
+use super::openapi::{Asked, DisplayName, Made, Named, Sent, ServerName};
 use super::path::{OneServer, Segments};
 use super::server::{reach, there};
-use super::server_model::ServerModel;
+use super::server_model::{ServerKeys, ServerModel};
 use super::start_body::{StartBody, display_name, options};
 use crate::app::{App, AppState};
 use crate::scopes::ScopeName;
@@ -25,15 +27,49 @@ use crate::servers::Place;
 use crate::store::{Server, ServerChange};
 
 /// What is to be different; what is left out stays.
-#[derive(Debug, Default, PartialEq, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(min_properties = 1)]
 struct ServerPatch {
+    #[schema(value_type = Option<ServerName>)]
     name: Option<String>,
+    #[schema(value_type = Option<DisplayName>)]
     display_name: Option<String>,
+    /// With what it is started next.
     user_options: Option<Map<String, Value>>,
 }
 
-/// Makes a named server and does not start it.
+/// Makes a named server and does not start it
+///
+/// Needs `start:servers`.
+#[utoipa::path(
+    put, path = "/users/{user}/servers/{server}", tag = "servers", operation_id = "make_named_server",
+    params(OneServer), request_body = Option<StartBody>,
+    responses(
+        (
+            status = 201, description = "The server.", body = ServerKeys<'static>,
+            links(
+                ("GetServer" = (
+                    operation_id = "get_named_server",
+                    parameters(("user" = "$request.path.user"), ("server" = "$response.body#/name"))
+                )),
+                ("StartServer" = (
+                    operation_id = "start_named_server",
+                    parameters(("user" = "$request.path.user"), ("server" = "$response.body#/name"))
+                )),
+                ("StopServer" = (
+                    operation_id = "stop_named_server",
+                    parameters(("user" = "$request.path.user"), ("server" = "$response.body#/name"))
+                )),
+                ("ChangeServer" = (
+                    operation_id = "change_named_server",
+                    parameters(("user" = "$request.path.user"), ("server" = "$response.body#/name"))
+                )),
+            )
+        ),
+        Named, Sent, Made, Asked,
+    ),
+)]
 pub(super) async fn make(
     State(app): State<AppState>,
     caller: ApiCaller,
@@ -65,7 +101,18 @@ pub(super) async fn make(
     Ok((StatusCode::CREATED, model).into_response())
 }
 
-/// Changes a server that is stopped.
+/// Changes a server that is stopped
+///
+/// Needs `start:servers`.
+#[utoipa::path(
+    patch, path = "/users/{user}/servers/{server}", tag = "servers",
+    operation_id = "change_named_server",
+    params(OneServer), request_body = ServerPatch,
+    responses(
+        (status = 200, description = "The server, changed.", body = ServerKeys<'static>),
+        Named, Sent, Made, Asked,
+    ),
+)]
 pub(super) async fn change(
     State(app): State<AppState>,
     caller: ApiCaller,

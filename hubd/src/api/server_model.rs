@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use serde::ser::{Serialize, SerializeMap as _, Serializer};
-use spawner_core::ServerId;
+use serde::{Serialize, Serializer};
+use spawner_core::{ServerId, SpawnerState, UserOptions};
+use utoipa::ToSchema;
 
+use super::openapi::null;
 use super::path::progress_url;
 use super::time::Time;
 use crate::app::App;
@@ -21,6 +23,55 @@ pub(super) struct ServerModel<'a> {
     row: Option<Arc<Server>>,
     place: Place,
     with_state: bool,
+}
+
+/// A server of a user.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Server)]
+pub(super) struct ServerKeys<'a> {
+    /// Empty for the default server.
+    name: &'a str,
+    /// What pages call it; empty if nobody has said.
+    display_name: &'a str,
+    /// `USER/NAME`.
+    full_name: String,
+    #[schema(required)]
+    last_activity: Option<Time>,
+    /// Null unless it runs or starts.
+    #[schema(required)]
+    started: Option<Time>,
+    /// What is going on with it, if something is.
+    #[schema(required, value_type = Option<Pending>)]
+    pending: Option<&'static str>,
+    ready: bool,
+    stopped: bool,
+    /// Where it is, or will be, as a path.
+    url: String,
+    /// With what it was started last.
+    #[schema(required, value_type = Option<Object>)]
+    user_options: Option<&'a UserOptions>,
+    /// Where a start can be watched, as a path.
+    progress_url: String,
+    /// Null: it is known only where servers have hosts of their own.
+    #[schema(schema_with = null)]
+    full_url: (),
+    /// Null, as `full_url`.
+    #[schema(schema_with = null)]
+    full_progress_url: (),
+    /// What its spawner keeps about it. Only for `admin:server_state`; null if it never ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    state: Option<Option<&'a SpawnerState>>,
+}
+
+/// What goes on with a server, or with a user's default server.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "it describes what `pending` says")]
+pub(super) enum Pending {
+    Spawn,
+    Stop,
+    Check,
 }
 
 impl<'a> ServerModel<'a> {
@@ -67,32 +118,22 @@ pub(super) fn pending(place: Place) -> Option<&'static str> {
 impl Serialize for ServerModel<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let row = self.row.as_deref();
-        let mut model = serializer.serialize_map(None)?;
-        model.serialize_entry("name", self.name())?;
-        model.serialize_entry("display_name", row.map_or("", |row| &row.display_name))?;
-        model.serialize_entry(
-            "full_name",
-            &format_args!("{}/{}", self.id.user, self.id.server),
-        )?;
-        let last_activity = row.and_then(|row| row.last_activity);
-        model.serialize_entry("last_activity", &last_activity.map(Time))?;
-        model.serialize_entry("started", &row.and_then(|row| row.started).map(Time))?;
-        model.serialize_entry("pending", &pending(self.place))?;
-        model.serialize_entry("ready", &(self.place == Place::Ready))?;
-        model.serialize_entry("stopped", &(self.place == Place::Stopped))?;
-        model.serialize_entry("url", &self.app.servers.prefix(&self.id))?;
-        model.serialize_entry(
-            "user_options",
-            &row.and_then(|row| row.user_options.as_ref()),
-        )?;
-        let progress_url = progress_url(&self.app.base_url, &self.id);
-        model.serialize_entry("progress_url", &progress_url)?;
-        // Known only where servers have hosts of their own.
-        model.serialize_entry("full_url", &())?;
-        model.serialize_entry("full_progress_url", &())?;
-        if self.with_state {
-            model.serialize_entry("state", &row.map(|row| &row.state))?;
-        }
-        model.end()
+        let server = ServerKeys {
+            name: self.name(),
+            display_name: row.map_or("", |row| &row.display_name),
+            full_name: format!("{}/{}", self.id.user, self.id.server),
+            last_activity: row.and_then(|row| row.last_activity).map(Time),
+            started: row.and_then(|row| row.started).map(Time),
+            pending: pending(self.place),
+            ready: self.place == Place::Ready,
+            stopped: self.place == Place::Stopped,
+            url: self.app.servers.prefix(&self.id),
+            user_options: row.and_then(|row| row.user_options.as_ref()),
+            progress_url: progress_url(&self.app.base_url, &self.id),
+            full_url: (),
+            full_progress_url: (),
+            state: self.with_state.then(|| row.map(|row| &row.state)),
+        };
+        server.serialize(serializer)
     }
 }

@@ -2,37 +2,48 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::auth::directory::Service;
 use crate::scopes::{ScopeName, ScopeSet, Target};
 
-/// The model of a service, with the keys that somebody's rights include.
-#[derive(Debug, Serialize)]
+/// A service. Which of the keys there are depends on the scopes of who asks.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Service)]
 pub(super) struct ServiceModel {
+    /// `service`.
     kind: &'static str,
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     admin: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     roles: Option<Vec<String>>,
     #[serde(flatten)]
+    #[schema(value_type = Run)]
     run: Option<Run>,
 }
 
-/// How it runs and where it is found.
-#[derive(Debug, Serialize)]
+/// How it runs and where it is found. Either all of it is shown or nothing.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ServiceRun)]
 struct Run {
     /// Where the proxy finds it; null if it has no pages.
     url: Option<String>,
     /// Where browsers find it.
     prefix: Option<String>,
     /// What the hub runs; empty for a service that others run.
+    #[schema(required = false)]
     command: Vec<String>,
     /// Of what the hub runs; 0 while nothing does.
+    #[schema(required = false)]
     pid: u32,
+    #[schema(required = false, value_type = Object)]
     info: Map<String, Value>,
     /// Whether pages list it.
+    #[schema(required = false)]
     display: bool,
 }
 

@@ -14,6 +14,7 @@ use http::header::ALLOW;
 use super::access::{self, missing, require};
 use super::caller::ApiCaller;
 use super::error::ApiError;
+use super::openapi::{Asked, Fixed, Made, Named, OfService};
 use super::path::Segments;
 use super::service_model::ServiceModel;
 use crate::app::AppState;
@@ -26,7 +27,16 @@ const READ: &[ScopeName] = &[
     ScopeName::ReadRolesServices,
 ];
 
-/// The services that the caller may see, by name and never in pages.
+/// The services that the caller may see
+///
+/// By name, and never in pages. Needs `list:services`.
+#[utoipa::path(
+    get, path = "/services", tag = "services", operation_id = "list_services",
+    responses(
+        (status = 200, description = "The services.", body = BTreeMap<String, ServiceModel>),
+        Asked,
+    ),
+)]
 pub(super) async fn list(
     State(app): State<AppState>,
     caller: ApiCaller,
@@ -45,6 +55,14 @@ pub(super) async fn list(
     Ok(Json(models).into_response())
 }
 
+/// One service
+///
+/// Needs one of `read:services`, `read:services:name`, `read:roles:services`.
+#[utoipa::path(
+    get, path = "/services/{service}", tag = "services", operation_id = "get_service",
+    params(OfService),
+    responses((status = 200, description = "The service.", body = ServiceModel), Named, Asked),
+)]
 pub(super) async fn get(
     State(app): State<AppState>,
     caller: ApiCaller,
@@ -55,7 +73,17 @@ pub(super) async fn get(
     Ok(Json(model).into_response())
 }
 
-/// Refuses a new service, once it is sure that there is none of that name.
+/// Refuses a new service
+///
+/// Services are made in the configuration. Needs `admin:services`.
+#[utoipa::path(
+    post,
+    path = "/services/{service}",
+    tag = "services",
+    operation_id = "create_service",
+    params(OfService),
+    responses(Named, Made, Fixed, Asked)
+)]
 pub(super) async fn create(
     State(app): State<AppState>,
     caller: ApiCaller,
@@ -72,7 +100,17 @@ pub(super) async fn create(
     ))
 }
 
-/// Refuses to delete a service of the configuration.
+/// Refuses to delete a service
+///
+/// Services are deleted in the configuration. Needs `admin:services`.
+#[utoipa::path(
+    delete,
+    path = "/services/{service}",
+    tag = "services",
+    operation_id = "delete_service",
+    params(OfService),
+    responses(Named, Fixed, Asked)
+)]
 pub(super) async fn delete(
     State(app): State<AppState>,
     caller: ApiCaller,

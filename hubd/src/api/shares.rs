@@ -4,6 +4,16 @@ use super::caller::ApiCaller;
 use super::error::ApiError;
 use http::StatusCode;
 
+/// Where JupyterHub has them. They are no part of the description: there is nothing to ask for.
+pub(super) const PATHS: [&str; 6] = [
+    "/shares/{*rest}",
+    "/share-codes/{*rest}",
+    "/users/{user}/shared",
+    "/users/{user}/shared/{*rest}",
+    "/groups/{group}/shared",
+    "/groups/{group}/shared/{*rest}",
+];
+
 /// Says so, to whoever has shown who they are.
 pub(super) async fn none(_: ApiCaller) -> ApiError {
     let message = "This hub does not share servers between users, so there are no shares.";

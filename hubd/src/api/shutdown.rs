@@ -5,15 +5,17 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::access::require;
 use super::body;
 use super::caller::ApiCaller;
 use super::error::ApiError;
+use super::openapi::{Asked, Sent};
 use crate::app::{AppState, ShutdownWish};
 use crate::scopes::{ScopeName, Target};
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ShutdownBody {
     /// Whether the servers go too; without it the configuration says.
@@ -22,11 +24,22 @@ struct ShutdownBody {
     proxy: Option<bool>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct ShutdownReply {
     message: &'static str,
 }
 
+/// Ends the hub
+///
+/// Needs `shutdown`.
+#[utoipa::path(
+    post, path = "/shutdown", tag = "hub", operation_id = "shut_down",
+    request_body = Option<ShutdownBody>,
+    responses(
+        (status = 202, description = "The hub ends.", body = ShutdownReply),
+        Sent, Asked,
+    ),
+)]
 pub(super) async fn post(
     State(app): State<AppState>,
     caller: ApiCaller,

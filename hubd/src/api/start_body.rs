@@ -1,10 +1,15 @@
 //! The body of a start: options, and what the server is called.
 
+use std::borrow::Cow;
+
 use http::StatusCode;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use spawner_core::UserOptions;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::error::ApiError;
+use super::openapi::{DisplayName, from_json};
 
 /// The most bytes of options that are taken, as JSON. They are kept with the server, so a body of
 /// the longest kind must not grow beyond what the store keeps when it is written out again.
@@ -19,6 +24,33 @@ pub(super) struct StartBody {
     pub(super) options: Option<UserOptions>,
     /// `None` means that it stays.
     pub(super) display_name: Option<String>,
+}
+
+impl PartialSchema for StartBody {
+    fn schema() -> RefOr<Schema> {
+        let named = ["user_options", "display_name"];
+        from_json(json!({
+            "description": "An object of nothing but `user_options` and `display_name` says what each is; any \
+                other is the options themselves.",
+            "anyOf": [
+                {
+                    "type": "object",
+                    "additionalProperties": false,
+                    "properties": {
+                        "user_options": { "type": ["object", "null"] },
+                        "display_name": { "anyOf": [DisplayName::schema(), { "type": "null" }] },
+                    },
+                },
+                { "type": "object", "not": { "propertyNames": { "enum": named } } },
+            ],
+        }))
+    }
+}
+
+impl ToSchema for StartBody {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("Start")
+    }
 }
 
 impl StartBody {

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde::{Serialize, Serializer};
+use utoipa::openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// A moment in UTC as ISO 8601 with microseconds: `2026-11-21T19:19:54.992493Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +16,19 @@ impl Serialize for Time {
         serializer.collect_str(&format_args!("{:.6}", self.0))
     }
 }
+
+impl PartialSchema for Time {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .description(Some("UTC, with microseconds."))
+            .examples(["2026-11-21T19:19:54.992493Z"])
+            .into()
+    }
+}
+
+impl ToSchema for Time {}
 
 /// Reads a moment. Without an offset it is UTC, as older clients mean it; nothing else than ISO
 /// 8601 is guessed at.

@@ -1,32 +1,42 @@
 //! A token as the API shows it.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::time::Time;
 use crate::app::App;
 use crate::scopes::{Owner, ScopeSet};
 use crate::store::{ClientOf, Token, User};
 
-/// The model of a token of a user.
-#[derive(Debug, Serialize)]
+/// A token of a user.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Token)]
 pub(super) struct TokenModel<'a> {
     user: &'a str,
     id: String,
+    /// `api_token`.
     kind: &'static str,
     /// Tokens hold scopes; a role that is asked for is taken apart.
+    #[schema(value_type = Vec<String>, max_items = 0)]
     roles: [&'static str; 0],
     /// What it may do now.
     scopes: Vec<String>,
     created: Time,
+    #[schema(required)]
     last_activity: Option<Time>,
+    #[schema(required)]
     expires_at: Option<Time>,
     note: &'a str,
+    /// Of the login in which it was issued, if it was in one.
+    #[schema(required)]
     session_id: Option<&'a str>,
+    /// The server or service to which it was issued.
     oauth_client: String,
 }
 
-/// The same with the text of the token, for the one answer that tells it.
-#[derive(Serialize)]
+/// A new token, with the only copy of its text.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewToken)]
 pub(super) struct NewTokenModel<'a> {
     #[serde(flatten)]
     pub(super) model: TokenModel<'a>,

@@ -2,28 +2,36 @@
 
 use serde::Deserialize;
 use spawner_core::Secret;
+use utoipa::ToSchema;
 
 use super::error::{ApiError, sentence};
 use crate::auth::tokens::{TokenRefused, TokenWish};
 
 /// What somebody wants of a new token.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = TokenWish)]
 pub(super) struct Wish {
+    /// One line of text.
+    #[schema(max_length = 1000)]
     note: Option<String>,
     /// In seconds; without it the token lives as long as any may.
+    #[schema(minimum = 1)]
     expires_in: Option<i64>,
+    /// None that the owner lacks; without them and without roles, all that the owner may do.
     scopes: Option<Vec<String>>,
+    /// A short form of scopes; a token is asked for with one of the two.
     roles: Option<Vec<String>>,
     /// Who asks, instead of a token or a login.
     pub(super) auth: Option<Password>,
 }
 
 /// A name and a password.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Password {
     pub(super) username: String,
+    #[schema(value_type = String)]
     pub(super) password: Secret,
 }
 

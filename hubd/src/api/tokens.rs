@@ -10,11 +10,13 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use jiff::Timestamp;
-use serde_json::json;
+use serde::Serialize;
 use spawner_core::error_chain;
+use utoipa::ToSchema;
 
 use super::caller::{ApiCaller, MaybeCaller, stranger};
 use super::error::{ApiError, sentence};
+use super::openapi::{Asked, Busy, Named, OfToken, OfUser, Sent};
 use super::path::Segments;
 use super::token_model::{NewTokenModel, TokenModel};
 use super::token_wish::{Password, Wish, refused};
@@ -27,6 +29,20 @@ use crate::auth::tokens::Issued;
 use crate::scopes::ScopeName;
 use crate::store::{Owner, Token, User};
 
+/// The tokens of a user.
+#[derive(Serialize, ToSchema)]
+struct Tokens<'a> {
+    api_tokens: Vec<TokenModel<'a>>,
+}
+
+/// The tokens of a user
+///
+/// Needs `read:tokens`.
+#[utoipa::path(
+    get, path = "/users/{user}/tokens", tag = "tokens", operation_id = "list_tokens",
+    params(OfUser),
+    responses((status = 200, description = "The tokens.", body = Tokens<'static>), Named, Asked),
+)]
 pub(super) async fn list(
     State(app): State<AppState>,
     caller: ApiCaller,
@@ -40,11 +56,36 @@ pub(super) async fn list(
     let held = app.directory.rights_of_user(&user);
     let models = tokens.iter();
     let models = models.map(|token| TokenModel::new(&app, &user, &held, token));
-    let models: Vec<_> = models.collect();
-    Ok(Json(json!({ "api_tokens": models })).into_response())
+    let api_tokens = models.collect();
+    Ok(Json(Tokens { api_tokens }).into_response())
 }
 
-/// Makes a token, for a holder of the right to, or for somebody who gives name and password.
+/// Makes a token
+///
+/// For a holder of `tokens`, or, without any credentials, for somebody who gives a name and a password as
+/// `auth`. This answer holds the only copy of the token's text.
+#[utoipa::path(
+    post, path = "/users/{user}/tokens", tag = "tokens", operation_id = "create_token",
+    params(OfUser), request_body = Option<Wish>,
+    security((), ("token" = []), ("login" = [], "xsrf" = [])),
+    responses(
+        (
+            status = 201, description = "The token, with its text.", body = NewTokenModel<'static>,
+            headers(("Cache-Control" = String, description = "`no-store`")),
+            links(
+                ("GetToken" = (
+                    operation_id = "get_token",
+                    parameters(("user" = "$request.path.user"), ("token" = "$response.body#/id"))
+                )),
+                ("RevokeToken" = (
+                    operation_id = "revoke_token",
+                    parameters(("user" = "$request.path.user"), ("token" = "$response.body#/id"))
+                )),
+            )
+        ),
+        Named, Sent, Busy, Asked,
+    ),
+)]
 pub(super) async fn create(
     State(app): State<AppState>,
     MaybeCaller(caller): MaybeCaller,
@@ -94,6 +135,14 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, unkept, Json(model)).into_response())
 }
 
+/// One token of a user
+///
+/// Needs `read:tokens`.
+#[utoipa::path(
+    get, path = "/users/{user}/tokens/{token}", tag = "tokens", operation_id = "get_token",
+    params(OfToken),
+    responses((status = 200, description = "The token.", body = TokenModel<'static>), Named, Asked),
+)]
 pub(super) async fn get(
     State(app): State<AppState>,
     caller: ApiCaller,
@@ -105,7 +154,15 @@ pub(super) async fn get(
     Ok(Json(TokenModel::new(&app, &user, &held, &token)).into_response())
 }
 
-/// Revokes a token, see [`TokenDesk::revoke`](crate::auth::tokens::TokenDesk::revoke).
+/// Revokes a token
+///
+/// One that a server was issued for its visitor takes the others along that the server was issued for
+/// them. Needs `tokens`.
+#[utoipa::path(
+    delete, path = "/users/{user}/tokens/{token}", tag = "tokens", operation_id = "revoke_token",
+    params(OfToken),
+    responses((status = 204, description = "It is worth nothing any more."), Named, Asked),
+)]
 pub(super) async fn revoke(
     State(app): State<AppState>,
     caller: ApiCaller,

@@ -9,13 +9,15 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
 use spawner_core::UserName;
+use utoipa::ToSchema;
 
 use super::caller::ApiCaller;
 use super::error::{ApiError, sentence};
 use super::failure::refused_stop;
+use super::openapi::{Asked, Made, Named, OfUser, Queried, Sent};
 use super::path::Segments;
 use super::query::Query;
-use super::user_model::{Include, UserModel};
+use super::user_model::{Include, IncludeQuery, UserKeys, UserModel};
 use super::{access, body};
 use crate::app::AppState;
 use crate::scopes::ScopeName;
@@ -31,13 +33,26 @@ const READ: &[ScopeName] = &[
     ScopeName::ReadRolesUsers,
 ];
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewUser {
+    /// Only an admin can make admins.
     #[serde(default)]
     admin: bool,
 }
 
+/// One user
+///
+/// Needs one of `read:users`, `read:users:name`, `read:users:groups`, `read:users:activity`,
+/// `read:servers`, `read:roles:users`.
+#[utoipa::path(
+    get, path = "/users/{user}", tag = "users", operation_id = "get_user",
+    params(OfUser, IncludeQuery),
+    responses(
+        (status = 200, description = "The user.", body = UserKeys<'static>),
+        Named, Queried, Asked,
+    ),
+)]
 pub(super) async fn get(
     State(app): State<AppState>,
     caller: ApiCaller,
@@ -50,6 +65,41 @@ pub(super) async fn get(
     Ok(Json(model).into_response())
 }
 
+/// Makes a user
+///
+/// Needs `admin:users`.
+#[utoipa::path(
+    post, path = "/users/{user}", tag = "users", operation_id = "create_user",
+    params(OfUser), request_body = Option<NewUser>,
+    responses(
+        (
+            status = 201, description = "The user.", body = UserKeys<'static>,
+            links(
+                ("GetUser" = (
+                    operation_id = "get_user", parameters(("user" = "$response.body#/name"))
+                )),
+                ("ChangeUser" = (
+                    operation_id = "change_user", parameters(("user" = "$response.body#/name"))
+                )),
+                ("DeleteUser" = (
+                    operation_id = "delete_user", parameters(("user" = "$response.body#/name"))
+                )),
+                ("CreateToken" = (
+                    operation_id = "create_token", parameters(("user" = "$response.body#/name"))
+                )),
+                ("StartServer" = (
+                    operation_id = "start_default_server",
+                    parameters(("user" = "$response.body#/name"))
+                )),
+                ("MakeNamedServer" = (
+                    operation_id = "make_named_server",
+                    parameters(("user" = "$response.body#/name"))
+                )),
+            )
+        ),
+        Named, Sent, Made, Asked,
+    ),
+)]
 pub(super) async fn create(
     State(app): State<AppState>,
     caller: ApiCaller,
@@ -83,7 +133,15 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(model)).into_response())
 }
 
-/// Deletes a user with their servers, which are stopped first.
+/// Deletes a user
+///
+/// Their servers are stopped first; while that takes long it is a 400, to be asked again. Nobody can
+/// delete themselves. Needs `delete:users`.
+#[utoipa::path(
+    delete, path = "/users/{user}", tag = "users", operation_id = "delete_user",
+    params(OfUser),
+    responses((status = 204, description = "The user is gone."), Named, Asked),
+)]
 pub(super) async fn delete(
     State(app): State<AppState>,
     caller: ApiCaller,

@@ -9,11 +9,13 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Deserializer};
 use spawner_core::{ServerId, UserName};
+use utoipa::ToSchema;
 
 use super::caller::ApiCaller;
 use super::error::{ApiError, sentence};
+use super::openapi::{self, Asked, Made, Named, OfUser, Sent};
 use super::path::Segments;
-use super::user_model::{Include, UserModel};
+use super::user_model::{Include, UserKeys, UserModel};
 use super::{access, body};
 use crate::app::{App, AppState};
 use crate::scopes::ScopeName;
@@ -23,16 +25,31 @@ use crate::store::{AuthState, NewAuthState, User, UserChange};
 const SCOPES: &[ScopeName] = &[ScopeName::AdminUsers];
 
 /// What is to be different; what is left out stays.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct UserPatch {
+    /// Not while one of their servers runs, and none that the configuration names.
+    #[schema(value_type = Option<openapi::UserName>)]
     name: Option<String>,
+    /// Only an admin can change it.
     admin: Option<bool>,
-    /// `null` forgets it.
+    /// What the authenticator keeps; `null` forgets it.
+    #[schema(value_type = Option<Object>)]
     #[serde(default, deserialize_with = "new_auth_state")]
     auth_state: NewAuthState,
 }
 
+/// Changes a user
+///
+/// Needs `admin:users`.
+#[utoipa::path(
+    patch, path = "/users/{user}", tag = "users", operation_id = "change_user",
+    params(OfUser), request_body = UserPatch,
+    responses(
+        (status = 200, description = "The user, changed.", body = UserKeys<'static>),
+        Named, Sent, Made, Asked,
+    ),
+)]
 pub(super) async fn patch(
     State(app): State<AppState>,
     caller: ApiCaller,

@@ -1,16 +1,18 @@
 //! A user as the API shows them.
 
-use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use serde::{Serialize, Serializer};
 use spawner_core::ServerId;
+use utoipa::{IntoParams, ToSchema};
 
 use super::error::ApiError;
+use super::openapi::null;
 use super::query::Query;
-use super::server_model::{ServerModel, pending};
+use super::server_model::{Pending, ServerKeys, ServerModel, pending};
 use super::time::Time;
 use crate::app::App;
 use crate::scopes::{ScopeName, ScopeSet, Target, UserFields};
 use crate::servers::Place;
-use crate::store::User;
+use crate::store::{AuthState, User};
 
 /// The model of a user, at one moment, with the keys that somebody's rights include.
 #[derive(Debug)]
@@ -23,6 +25,64 @@ pub(super) struct UserModel<'a> {
     place: Place,
     /// None if not even one server may be shown.
     servers: Option<Vec<ServerModel<'a>>>,
+}
+
+/// A user. Which of the keys there are depends on the scopes of who asks.
+#[derive(Serialize, ToSchema)]
+#[schema(as = User)]
+pub(super) struct UserKeys<'a> {
+    /// `user`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    kind: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    admin: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    roles: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Vec<String>)]
+    groups: Option<&'a Vec<String>>,
+    /// Where the default server is; null unless it is ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    server: Option<Option<String>>,
+    /// What goes on with the default server, if something does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Pending>)]
+    pending: Option<Option<&'static str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Time)]
+    created: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Time>)]
+    last_activity: Option<Option<Time>>,
+    /// Those that run, start or stop, by name; stopped ones only with `include_stopped_servers`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = BTreeMap<String, ServerKeys<'static>>)]
+    servers: Option<ByName<'a>>,
+    /// What the authenticator keeps about the user. Only for `admin:auth_state`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    auth_state: Option<Option<&'a AuthState>>,
+    /// Null: the hub keeps nothing else about users.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = null, required = false)]
+    user_info: Option<()>,
+}
+
+/// The part of a query that says how much of a user to show.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes what `Include` reads")]
+pub(super) struct IncludeQuery {
+    /// Whether stopped servers are shown as well.
+    #[param(default = false)]
+    include_stopped_servers: Option<bool>,
 }
 
 /// Which servers a model of a user holds.
@@ -91,46 +151,45 @@ impl<'a> UserModel<'a> {
         };
         self
     }
+
+    /// What is shown of the user.
+    pub(super) fn keys(&self) -> UserKeys<'_> {
+        let Self { app, user, .. } = self;
+        let UserFields {
+            name,
+            admin,
+            roles,
+            groups,
+            details,
+            last_activity,
+            auth_state,
+            user_info,
+            ..
+        } = self.fields;
+        let server = || {
+            let default = ServerId::default_of(user.name.clone());
+            (self.place == Place::Ready).then(|| app.servers.prefix(&default))
+        };
+        UserKeys {
+            kind: name.then_some("user"),
+            name: name.then(|| user.name.as_str()),
+            admin: admin.then(|| app.directory.is_admin(user)),
+            roles: roles.then(|| app.directory.role_names_of(user)),
+            groups: groups.then_some(&self.groups),
+            server: details.then(server),
+            pending: details.then(|| pending(self.place)),
+            created: details.then_some(Time(user.created)),
+            last_activity: last_activity.then(|| user.last_activity.map(Time)),
+            servers: self.servers.as_deref().map(ByName),
+            auth_state: auth_state.then_some(user.auth_state.as_ref()),
+            user_info: user_info.then_some(()),
+        }
+    }
 }
 
 impl Serialize for UserModel<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { app, user, .. } = self;
-        let mut model = serializer.serialize_map(None)?;
-        if self.fields.name {
-            model.serialize_entry("kind", "user")?;
-            model.serialize_entry("name", &user.name)?;
-        }
-        if self.fields.admin {
-            model.serialize_entry("admin", &app.directory.is_admin(user))?;
-        }
-        if self.fields.roles {
-            model.serialize_entry("roles", &app.directory.role_names_of(user))?;
-        }
-        if self.fields.groups {
-            model.serialize_entry("groups", &self.groups)?;
-        }
-        if self.fields.details {
-            let default = || ServerId::default_of(user.name.clone());
-            let server = self.place == Place::Ready;
-            let server = server.then(|| app.servers.prefix(&default()));
-            model.serialize_entry("server", &server)?;
-            model.serialize_entry("pending", &pending(self.place))?;
-            model.serialize_entry("created", &Time(user.created))?;
-        }
-        if self.fields.last_activity {
-            model.serialize_entry("last_activity", &user.last_activity.map(Time))?;
-        }
-        if let Some(servers) = &self.servers {
-            model.serialize_entry("servers", &ByName(servers))?;
-        }
-        if self.fields.auth_state {
-            model.serialize_entry("auth_state", &user.auth_state)?;
-        }
-        if self.fields.user_info {
-            model.serialize_entry("user_info", &())?;
-        }
-        model.end()
+        self.keys().serialize(serializer)
     }
 }
 

@@ -9,13 +9,16 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
 use spawner_core::UserName;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{IntoParams, ToSchema};
 
 use super::access::{missing, require};
 use super::body;
 use super::caller::ApiCaller;
 use super::error::ApiError;
-use super::page::Page;
-use super::user_model::{Include, UserModel};
+use super::openapi::{self, Asked, ListOf, Made, Queried, Sent};
+use super::page::{Page, PageQuery};
+use super::user_model::{Include, IncludeQuery, UserKeys, UserModel};
 use crate::app::AppState;
 use crate::scopes::{ScopeName, Target, VisibleUsers};
 use crate::store::{UserQuery, UserSort, UserState};
@@ -38,15 +41,61 @@ const STATES: &[(&str, UserState)] = &[
     ("inactive", UserState::Inactive),
 ];
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewUsers {
+    /// Those who exist already stay as they are.
+    #[schema(value_type = Vec<openapi::UserName>, min_items = 1, max_items = 10_000)]
     usernames: Vec<String>,
+    /// Only an admin can make admins.
     #[serde(default)]
     admin: bool,
 }
 
-/// The users whom the caller may see.
+type Users = ListOf<UserKeys<'static>>;
+
+/// The query of the list beside that of its page.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes what `list` reads")]
+struct UsersQuery {
+    #[param(schema_with = states)]
+    state: Option<String>,
+    #[param(schema_with = sorts)]
+    sort: Option<String>,
+    /// Only users whose names hold this text.
+    name_filter: Option<String>,
+}
+
+fn states() -> RefOr<Schema> {
+    one_of(
+        "Only users with an active or a ready server, or with none.",
+        STATES,
+    )
+}
+
+fn sorts() -> RefOr<Schema> {
+    one_of("By what they are sorted.", SORTS)
+}
+
+fn one_of<T>(description: &str, words: &[(&str, T)]) -> RefOr<Schema> {
+    let words = words.iter().map(|(word, _)| *word);
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    let text = text.description(Some(description));
+    text.enum_values(Some(words)).into()
+}
+
+/// The users whom the caller may see
+///
+/// Needs `list:users`.
+#[utoipa::path(
+    get, path = "/users", tag = "users", operation_id = "list_users",
+    params(UsersQuery, IncludeQuery, PageQuery),
+    responses(
+        (status = 200, description = "The users.", body = Users),
+        Queried, Asked,
+    ),
+)]
 pub(super) async fn list(
     State(app): State<AppState>,
     caller: ApiCaller,
@@ -80,7 +129,22 @@ pub(super) async fn list(
     Ok(page.reply(models, found.total))
 }
 
-/// Makes users; those who exist already stay as they are.
+/// Makes users
+///
+/// Those who exist already stay as they are; if all do, it is a 409. Needs `admin:users`.
+#[utoipa::path(
+    post, path = "/users", tag = "users", operation_id = "create_users",
+    request_body = NewUsers,
+    responses(
+        (
+            status = 201, description = "Those that were made.", body = Vec<UserKeys<'static>>,
+            links(("GetUser" = (
+                operation_id = "get_user", parameters(("user" = "$response.body#/0/name"))
+            )))
+        ),
+        Sent, Made, Asked,
+    ),
+)]
 pub(super) async fn create(
     State(app): State<AppState>,
     caller: ApiCaller,

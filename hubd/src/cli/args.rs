@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{check_config, completions, doctor, print_config, quickstart, run, token, user};
+use super::{
+    check_config, completions, doctor, openapi, print_config, quickstart, run, token, user,
+};
 use crate::auth::pam::{self, HELPER};
 
 /// A JupyterHub for one host: people log in and get a Jupyter server of their own.
@@ -32,6 +34,7 @@ enum Command {
     CheckConfig(check_config::Args),
     Doctor(doctor::Args),
     PrintConfig(print_config::Args),
+    Openapi(openapi::Args),
     Completions(completions::Args),
     /// Answer one question about a login, from a hub that runs
     #[command(name = HELPER, hide = true)]
@@ -48,6 +51,7 @@ impl Command {
             Self::CheckConfig(args) => args.run(),
             Self::Doctor(args) => args.run(),
             Self::PrintConfig(args) => args.run(),
+            Self::Openapi(args) => args.run(),
             Self::Completions(args) => args.run(),
             Self::PamHelper => pam::answer(),
         }

@@ -15,6 +15,7 @@ mod completions;
 mod config_file;
 mod doctor;
 mod one_shot;
+mod openapi;
 mod output;
 mod print_config;
 mod quickstart;
