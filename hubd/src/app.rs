@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::request::Parts;
 use http::{HeaderMap, header};
 use jiff::Timestamp;
+use spawner_core::UserName;
 
 use crate::auth::caller::{BadCredentials, Caller, Callers, Proof};
 use crate::auth::cookies::{self, HubCookies};
@@ -93,6 +94,12 @@ impl App {
         let caller = self.as_the_proxy_says(caller, parts);
         self.check_xsrf(parts, door, caller.as_ref(), field)?;
         Ok(caller)
+    }
+
+    /// Whether an account of that name is not there yet and would hold more by its name than everybody
+    /// does: made by anybody but an admin, it would not be theirs whom the configuration means.
+    pub(crate) fn is_for_admins_to_make(&self, name: &UserName) -> bool {
+        self.directory.gives_rights_to(name) && self.store.users().by_name(name).is_none()
     }
 
     /// Who looks at a page, by cookie alone.

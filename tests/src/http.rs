@@ -98,23 +98,31 @@ pub async fn send(request: Request<Full<Bytes>>) -> Reply {
 /// Sends bytes as they are and reads until the server closes or has answered: for requests that no
 /// client library would make. Gives the status, or `None` where the server just closed.
 pub async fn raw(origin: &str, bytes: &[u8]) -> Option<StatusCode> {
+    let answer = exchange(origin, bytes, |answer| answer.contains(&b'\n')).await;
+    let status = answer.strip_prefix("HTTP/1.1 ")?.get(..3)?;
+    StatusCode::from_bytes(status.as_bytes()).ok()
+}
+
+/// Like [`raw`], with everything that comes back until the server closes, which the request has to
+/// ask for.
+pub async fn raw_reply(origin: &str, bytes: &[u8]) -> String {
+    exchange(origin, bytes, |_| false).await
+}
+
+async fn exchange(origin: &str, bytes: &[u8], is_enough: impl Fn(&[u8]) -> bool) -> String {
     let address = origin
         .strip_prefix("http://")
         .expect("an origin like http://127.0.0.1:8000");
+    let mut answer = Vec::new();
     let exchange = async {
         let mut stream = TcpStream::connect(address).await?;
         // A server may refuse and close before it has read everything; what it said counts.
         let _ = stream.write_all(bytes).await;
-        let mut answer = Vec::new();
-        while !answer.contains(&b'\n') && stream.read_buf(&mut answer).await? > 0 {}
-        Ok::<_, std::io::Error>(answer)
+        while !is_enough(&answer) && stream.read_buf(&mut answer).await? > 0 {}
+        Ok::<_, std::io::Error>(())
     };
-    let answer = within("an answer to raw bytes", exchange)
-        .await
-        .unwrap_or_default();
-    let line = String::from_utf8_lossy(&answer);
-    let status = line.strip_prefix("HTTP/1.1 ")?.get(..3)?;
-    StatusCode::from_bytes(status.as_bytes()).ok()
+    let _ = within("an answer to raw bytes", exchange).await;
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 /// An error with its causes: "connection refused" is never in the first one.

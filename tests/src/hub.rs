@@ -113,6 +113,11 @@ impl TestHub {
         self.folder.path()
     }
 
+    /// The hub's program.
+    pub(crate) fn program(&self) -> &Path {
+        self.setup.binary()
+    }
+
     /// The hub's own state.
     pub fn state_dir(&self) -> PathBuf {
         self.folder().join("state")

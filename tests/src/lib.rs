@@ -21,6 +21,7 @@
 
 pub mod api;
 pub mod browser;
+pub mod command;
 pub mod engine;
 pub mod http;
 pub mod hub;
@@ -32,6 +33,7 @@ pub mod programs;
 pub mod progress;
 pub mod report;
 pub mod setup;
+pub mod trace;
 pub mod tunnel;
 pub mod venv;
 pub mod visit;

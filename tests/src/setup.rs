@@ -205,7 +205,7 @@ impl Setup {
     }
 
     /// Writes `hubd.toml` into the test's folder, with the state below it.
-    fn write(&self, folder: &Path) -> PathBuf {
+    pub(crate) fn write(&self, folder: &Path) -> PathBuf {
         let mut setup = self
             .clone()
             .server_env(processes::SERVER_MARK, text(folder));

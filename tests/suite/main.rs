@@ -3,6 +3,7 @@
 //!
 //! `fakesu` and `harness` prove the tools; the other modules are the stories.
 
+mod advisories;
 mod bad_input;
 mod contract;
 mod culler;

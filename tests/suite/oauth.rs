@@ -300,12 +300,16 @@ async fn a_code_is_for_one_use_of_one_client() {
     }
 
     let code = client.code(&[]).await;
-    assert_eq!(client.token(&code, &[]).await.status, StatusCode::OK);
+    let first = client.token(&code, &[]).await.json();
+    let visitor = client.hub.api(first["access_token"].as_str());
+    assert_eq!(visitor.get("/user").await.status, StatusCode::OK);
     let again = client.token(&code, &[]).await;
     assert_eq!(
         (again.status.as_u16(), &again.json()["error"]),
         (400, &json!("invalid_grant"))
     );
+    // One of the two who had the code should not have had it.
+    assert_eq!(visitor.get("/user").await.status, StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]

@@ -50,8 +50,7 @@ impl ApiCaller {
     /// Refuses to make an account that holds more by its name than everybody does, for somebody who
     /// is no admin: whoever the configuration means would not be who gets it.
     pub(super) fn may_make(&self, app: &App, name: &UserName) -> Result<(), ApiError> {
-        let there = || app.store.users().by_name(name).is_some();
-        if app.directory.gives_rights_to(name) && !self.is_admin(app) && !there() {
+        if app.is_for_admins_to_make(name) && !self.is_admin(app) {
             let message = format!(
                 "The configuration gives more to the name {name}, so only an admin can make that account."
             );

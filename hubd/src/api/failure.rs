@@ -75,7 +75,7 @@ pub(super) fn refused_start(error: StartRefused) -> ApiError {
         StartRefused::Running(_) | StartRefused::Stopping(_) | StartRefused::Checking(_) => {
             ApiError::bad_request(error.to_string())
         }
-        StartRefused::Options(_) | StartRefused::NamedServers(_) => {
+        StartRefused::Options(_) | StartRefused::NamedServers(_) | StartRefused::HidesPage(_) => {
             ApiError::bad_request(sentence(&error))
         }
         StartRefused::Busy => {

@@ -134,11 +134,10 @@ pub(super) async fn delete(
     Segments(name): Segments<String>,
 ) -> Result<StatusCode, ApiError> {
     let stored = change(&app, &caller, ScopeName::DeleteGroups, &name)?;
-    if let Some(role) = app.directory.roles().names_of_group(&name).first() {
-        // Whoever made the next group of that name would choose who holds the role.
-        let message = format!(
-            "The configuration gives the role {role} to this group; take it out of [[role]] there first."
-        );
+    if let Some(right) = app.directory.right_of_group(&name) {
+        // Whoever made the next group of that name would choose who holds the right.
+        let message =
+            format!("The configuration gives this group {right}; take it out there first.");
         return Err(ApiError::new(StatusCode::CONFLICT, message));
     }
     app.store.groups().delete(stored.id).await?;

@@ -23,7 +23,7 @@ use super::server_model::{ServerKeys, ServerModel};
 use super::start_body::{StartBody, display_name, options};
 use crate::app::{App, AppState};
 use crate::scopes::ScopeName;
-use crate::servers::Place;
+use crate::servers::{Place, check_name};
 use crate::store::{Server, ServerChange};
 
 /// What is to be different; what is left out stays.
@@ -165,6 +165,7 @@ async fn apply(
                 let message = format!("{} exists already.", new.id);
                 return Err(ApiError::new(StatusCode::CONFLICT, message));
             }
+            check_name(&new.id.server).map_err(refused_start)?;
             Some(new.id)
         }
         _ => None,

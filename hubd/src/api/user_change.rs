@@ -57,6 +57,9 @@ pub(super) async fn patch(
     request: Request,
 ) -> Result<Response, ApiError> {
     let user = access::user(&app, caller.rights(), SCOPES, &name)?;
+    if app.directory.is_admin(&user) && !caller.is_admin(&app) {
+        return Err(ApiError::forbidden("Only an admin can change an admin."));
+    }
     let patch: UserPatch = body::required(request).await?;
     if let Some(admin) = patch.admin {
         check_admin(&app, &caller, &user, admin)?;

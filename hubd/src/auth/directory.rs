@@ -9,7 +9,7 @@ use spawner_core::UserName;
 
 use super::groups::Groups;
 use super::names::Names;
-use crate::config::{Config, PasswordTable};
+use crate::config::{AuthKind, Config, PasswordTable, check_name};
 use crate::scopes::{
     Issuer, Owner, Role, RoleError, Roles, Scope, ScopeError, ScopeSet, UserFacts,
 };
@@ -28,6 +28,8 @@ pub(crate) struct Directory {
     allow_all: bool,
     allowed: BTreeSet<UserName>,
     allowed_groups: BTreeSet<String>,
+    /// Whether the authenticator says who is in which group, so that the hub's own do not count.
+    groups_elsewhere: bool,
     blocked: BTreeSet<UserName>,
     admins: BTreeSet<UserName>,
     token_max_age: Option<SignedDuration>,
@@ -79,6 +81,7 @@ impl Directory {
             password: config.auth.password.clone(),
             allow_all: config.auth.allow_all,
             allowed_groups: config.auth.allowed_groups.iter().cloned().collect(),
+            groups_elsewhere: config.auth.kind == Some(AuthKind::Pam),
             allowed: config.auth.allowed_users.iter().cloned().collect(),
             blocked: config.auth.blocked_users.iter().cloned().collect(),
             admins: config.auth.admin_users.iter().cloned().collect(),
@@ -176,6 +179,31 @@ impl Directory {
     /// All groups.
     pub(crate) fn groups(&self) -> &Groups {
         &self.groups
+    }
+
+    /// The groups whose members hold something by the configuration: a role, or the right to come
+    /// in.
+    pub(crate) fn groups_with_rights(&self) -> BTreeSet<&str> {
+        let mut groups = self.roles.groups();
+        groups.extend(self.door_groups().map(String::as_str));
+        groups
+    }
+
+    /// What the configuration gives to the members of `group`, as the end of a sentence; `None` for
+    /// nothing.
+    pub(crate) fn right_of_group(&self, group: &str) -> Option<String> {
+        if let Some(role) = self.roles.names_of_group(group).first() {
+            return Some(format!("the role {role}, in [[role]]"));
+        }
+        let mut groups = self.door_groups();
+        let opens = groups.any(|allowed| allowed == group);
+        opens.then(|| "a login, in auth.allowed_groups".to_owned())
+    }
+
+    /// The groups of the hub whose members may come in. What cannot be the name of one is passed over.
+    fn door_groups(&self) -> impl Iterator<Item = &String> {
+        let is_ours = |name: &&String| !self.groups_elsewhere && check_name(name).is_ok();
+        self.allowed_groups.iter().filter(is_ours)
     }
 
     /// The names of the groups that `user` is in.

@@ -43,6 +43,7 @@ mod spawner;
 mod spec;
 mod suggest;
 mod syntax;
+mod url_path;
 mod value;
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use super::reader::TableReader;
 use super::reading::Spot;
 use super::spawner::{environment, hook};
 use super::spec::{KeySpec, TableSpec};
+use super::url_path::check_path;
 use super::value::{Fault, flag, quote, some_text, text};
 
 /// The longest name of a service that the hub starts: its log and its processes carry it.
@@ -249,9 +250,12 @@ fn client_id(value: &DeValue<'_>) -> Result<String, Fault> {
 fn redirect_uri(value: &DeValue<'_>) -> Result<String, Fault> {
     let uri = some_text(value)?;
     let plain = uri.chars().all(|c| c.is_ascii_graphic() && c != '\\');
-    let is_path = uri.starts_with('/') && !uri.starts_with("//");
+    let is_path = check_path(&uri).is_ok();
+    // `https:host` is an address too, to browsers.
+    let is_whole = uri.starts_with("http://") || uri.starts_with("https://");
     let is_address = Url::parse(&uri).is_ok_and(|url| {
-        matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty()
+        let names_nobody = url.username().is_empty() && url.password().is_none();
+        is_whole && url.has_host() && names_nobody && check_path(url.path()).is_ok()
     });
     if !plain || uri.contains(['#', '?']) || !(is_path || is_address) {
         let message = format!("{} is not where visitors can be sent", quote(&uri));

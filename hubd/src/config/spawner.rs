@@ -17,6 +17,7 @@ use super::seconds::{interval, timeout};
 use super::source::join;
 use super::spec::{KeySpec, TableSpec};
 use super::suggest;
+use super::url_path::check_path;
 use super::value::{Fault, count, expected, flag, one_of, port, quote, some_text, text};
 
 /// The spawners that every hubd has.
@@ -394,6 +395,7 @@ fn default_url(value: &DeValue<'_>) -> Result<String, Fault> {
             fault.help(format!("write {:?}", format!("/{meant}")))
         });
     }
+    check_path(&url).map_err(Fault::new)?;
     Ok(url)
 }
 

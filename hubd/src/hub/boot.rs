@@ -237,15 +237,15 @@ async fn make_named_users(store: &Store, directory: &Directory) -> Result<(), Hu
     Ok(())
 }
 
-/// Groups that hold a role exist from the start, so that nobody else can be the first to make one
-/// of that name and fill it.
+/// Groups that the configuration gives something to exist from the start, so that nobody else can be
+/// the first to make one of that name and fill it.
 async fn make_named_groups(store: &Store, directory: &Directory) -> Result<(), HubError> {
     let groups = directory.groups();
     for name in groups.hidden() {
         tracing::warn!(group = name, "the configuration hides a group of the API");
     }
-    let with_role = directory.roles().groups().into_iter();
-    let unknown = with_role.filter(|name| groups.find(name).is_none());
+    let named = directory.groups_with_rights().into_iter();
+    let unknown = named.filter(|name| groups.find(name).is_none());
     let unknown: Vec<String> = unknown.map(str::to_owned).collect();
     if !unknown.is_empty() {
         store.groups().create(unknown, Vec::new()).await?;

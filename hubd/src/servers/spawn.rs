@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spawner_core::{
-    Denied, LaunchId, OauthClient, OptionsError, Outcome, ServerId, SpawnContext, StartError,
-    UserOptions,
+    Denied, LaunchId, OauthClient, OptionsError, Outcome, ServerId, ServerName, SpawnContext,
+    StartError, UserOptions,
 };
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::fleet::{Place, Servers};
 use super::in_line::cancelled;
 use super::limits::{Limit, Waiting};
+use super::reserved::hides_a_page;
 use crate::metrics::Status;
 use crate::random::new_token;
 use crate::scopes::Scope;
@@ -53,6 +54,8 @@ pub(crate) enum StartRefused {
               else { format!("You can have at most {} named servers.", .0) }
     )]
     NamedServers(usize),
+    #[error("A server called {0} would hide a page of the default server. Choose another name.")]
+    HidesPage(ServerName),
     #[error(
         "{server} failed to start {failures} times in a row. It can be started again in {} s.",
         .retry_after.as_millis().div_ceil(1000)
@@ -66,6 +69,14 @@ pub(crate) enum StartRefused {
     Store(#[from] StoreError),
     #[error("the hub is shutting down")]
     ShuttingDown,
+}
+
+/// Whether a server that is not there yet can be called so.
+pub(crate) fn check_name(name: &ServerName) -> Result<(), StartRefused> {
+    if hides_a_page(name) {
+        return Err(StartRefused::HidesPage(name.clone()));
+    }
+    Ok(())
 }
 
 impl Servers {
@@ -200,6 +211,7 @@ impl Servers {
         if server.server.is_default() || limit > 0 && servers.find(server).is_some() {
             return Ok(());
         }
+        check_name(&server.server)?;
         let named = servers
             .of(user.id)
             .iter()

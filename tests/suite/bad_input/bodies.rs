@@ -3,51 +3,245 @@
 use http::{Method, StatusCode};
 use hub_tests::http::raw;
 use hub_tests::hub::TestHub;
-use hub_tests::setup::ADMIN_TOKEN;
+use hub_tests::setup::{ADMIN_TOKEN, Setup};
+use serde_json::json;
 
 use super::{assert_refused, assert_unharmed};
 
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 
+/// Every call that reads a body, with the fields that it cannot do without.
+const WRITES: [(&str, &str, &str); 16] = [
+    ("POST", "/users", r#""usernames":["ann"]"#),
+    ("POST", "/users/ann", ""),
+    ("PATCH", "/users/tee", ""),
+    ("POST", "/users/tee/server", ""),
+    ("POST", "/users/tee/servers/new", ""),
+    ("PUT", "/users/tee/servers/new", ""),
+    ("PATCH", "/users/tee/servers/proj", ""),
+    ("DELETE", "/users/tee/servers/proj", ""),
+    ("POST", "/users/tee/activity", ""),
+    ("POST", "/users/tee/tokens", ""),
+    ("POST", "/groups", r#""groups":["new"]"#),
+    ("POST", "/groups/new", ""),
+    ("POST", "/groups/class/users", r#""users":["tee"]"#),
+    ("DELETE", "/groups/class/users", r#""users":["tee"]"#),
+    ("PUT", "/groups/class/properties", ""),
+    ("POST", "/shutdown", ""),
+];
+
+/// Groups of properties take any field, and starts take any as an option.
+const OPEN: [&str; 4] = [
+    "/groups/class/properties",
+    "/users/tee/server",
+    "/users/tee/servers/new",
+    "/users/tee/servers/proj",
+];
+
 #[tokio::test]
-async fn json_of_the_wrong_shape() {
-    let hub = TestHub::start().await;
+async fn no_call_takes_json_that_is_none() {
+    let hub = with_named_server().await;
     let admin = hub.admin();
-    admin.create(&["tee"]).await;
     let deep = "[".repeat(100_000);
-    let texts: [&[u8]; 12] = [
-        b"[]",
-        b"\"x\"",
-        b"1",
-        b"{",
-        b"{\"usernames\": [\"ann\"]} x",
-        b"\xff\xfe",
-        b"\xef\xbb\xbf[]",
-        b"{\"usernames\": NaN}",
-        b"nul",
-        b"{'usernames': []}",
-        b"[\"\\ud800\"]",
-        deep.as_bytes(),
-    ];
-    for path in [
-        "/users",
-        "/users/tee/server",
-        "/users/tee/activity",
-        "/users/tee/tokens",
-    ] {
-        for text in texts {
-            let case = format!("{path} {:.40}", String::from_utf8_lossy(text));
+    let deep_object = "{\"a\":".repeat(100_000);
+    let long = format!("{{\"x\": \"{}\"}}", "a".repeat(2 << 20));
+    let before = hub.trace();
+    for (method, path, needed) in WRITES {
+        let with = |more: &str| {
+            let comma = if needed.is_empty() || more.is_empty() {
+                ""
+            } else {
+                ","
+            };
+            format!("{{{needed}{comma}{more}}}").into_bytes()
+        };
+        let mut bodies: Vec<Vec<u8>> = [
+            "[]",
+            "\"x\"",
+            "1",
+            "true",
+            "{",
+            "nul",
+            "NaN",
+            "{'a': 1}",
+            "{\"a\": NaN}",
+            "{\"a\": Infinity}",
+            "{\"a\": 1,}",
+            "{\"a\" 1}",
+            "{a: 1}",
+            "\u{feff}{}",
+            "{\"\\ud800\": 1}",
+            "{\"a\": \"\\ud800\"}",
+            "{\"a\": \"\\x\"}",
+            "{\"a\": \"\n\"}",
+            "{\"a\": 1e999}",
+            "{\"a\": 01}",
+            "{\"a\": 1} x",
+            "{}{}",
+            "{\"a\": 1, \"a\": 2}",
+            "{\"a\": {\"b\": 1, \"b\": 2}}",
+            &deep,
+            &deep_object,
+            &long,
+        ]
+        .map(|body| body.as_bytes().to_vec())
+        .to_vec();
+        bodies.push(b"\xff\xfe{}".to_vec());
+        bodies.push(b"{\"a\": \"\xff\"}".to_vec());
+        bodies.push(b"{\"a\": \"\xc0\xae\"}".to_vec());
+        bodies.push([with(""), b"\0".to_vec()].concat());
+        bodies.push([with(""), b" x".to_vec()].concat());
+        if !OPEN.contains(&path) {
+            bodies.push(with("\"no_such_field\": 1"));
+        }
+        for body in bodies {
+            let case = format!("{method} {path} {:.60}", String::from_utf8_lossy(&body));
+            let method = Method::from_bytes(method.as_bytes()).expect("a method");
             let path = format!("/hub/api{path}");
-            let reply = admin.send(Method::POST, &path, &JSON, text.to_vec()).await;
+            let reply = admin.send(method, &path, &JSON, body).await;
+            let refused = [StatusCode::BAD_REQUEST, StatusCode::PAYLOAD_TOO_LARGE];
+            assert!(
+                refused.contains(&reply.status),
+                "{case}: {} {}",
+                reply.status,
+                reply.text()
+            );
+            assert_refused(&reply, &case);
+            assert!(
+                reply.json()["message"].is_string(),
+                "{case}: {}",
+                reply.text()
+            );
+            hub.assert_no_trace(&before, &case);
+        }
+    }
+}
+
+/// Each field of each call with a value of each kind that is not its own.
+#[tokio::test]
+async fn no_field_takes_a_value_of_another_kind() {
+    const FIELDS: [(&str, &str, &str, &str); 26] = [
+        ("POST", "/users", "usernames", "list of texts"),
+        ("POST", "/users", "admin", "flag"),
+        ("POST", "/users/ann", "admin", "flag"),
+        ("PATCH", "/users/tee", "name", "text?"),
+        ("PATCH", "/users/tee", "admin", "flag?"),
+        ("PATCH", "/users/tee", "auth_state", "object?"),
+        ("POST", "/users/tee/server", "user_options", "object? alone"),
+        ("POST", "/users/tee/server", "display_name", "text? alone"),
+        (
+            "POST",
+            "/users/tee/servers/new",
+            "user_options",
+            "object? alone",
+        ),
+        (
+            "PUT",
+            "/users/tee/servers/new",
+            "display_name",
+            "text? alone",
+        ),
+        (
+            "PUT",
+            "/users/tee/servers/new",
+            "user_options",
+            "object? alone",
+        ),
+        ("PATCH", "/users/tee/servers/proj", "name", "text?"),
+        ("PATCH", "/users/tee/servers/proj", "display_name", "text?"),
+        (
+            "PATCH",
+            "/users/tee/servers/proj",
+            "user_options",
+            "object?",
+        ),
+        ("DELETE", "/users/tee/servers/proj", "remove", "flag"),
+        ("POST", "/users/tee/activity", "last_activity", "time?"),
+        ("POST", "/users/tee/activity", "servers", "object?"),
+        ("POST", "/users/tee/tokens", "note", "text?"),
+        ("POST", "/users/tee/tokens", "expires_in", "number?"),
+        ("POST", "/users/tee/tokens", "scopes", "list of texts?"),
+        ("POST", "/users/tee/tokens", "roles", "list of texts?"),
+        ("POST", "/groups", "groups", "list of texts"),
+        ("POST", "/groups", "users", "list of texts"),
+        ("POST", "/groups/new", "users", "list of texts"),
+        ("POST", "/groups/class/users", "users", "list of texts"),
+        ("POST", "/shutdown", "servers", "flag?"),
+    ];
+    let hub = with_named_server().await;
+    let admin = hub.admin();
+    let before = hub.trace();
+    for (method, path, field, kind) in FIELDS {
+        for (own, value) in [
+            ("?", json!(null)),
+            ("flag", json!(true)),
+            ("number", json!(3)),
+            ("number", json!(-0.5)),
+            ("number", json!(1e300)),
+            ("number", json!(9_007_199_254_740_993_i64)),
+            ("text", json!("x y")),
+            ("list", json!([1])),
+            ("list", json!([null])),
+            ("list", json!([["x"]])),
+            ("list", json!([{}])),
+            ("object", json!({ "x": 1 })),
+        ] {
+            // A list is always of what it must not be of.
+            if own != "list" && kind.contains(own) && !kind.starts_with("list")
+                || own == "?" && kind.contains('?')
+            {
+                continue;
+            }
+            let mut body = json!({ field: value });
+            let needed = match (path, field) {
+                ("/users", "admin") => Some(("usernames", "ann")),
+                ("/groups", "users") => Some(("groups", "new")),
+                _ => None,
+            };
+            if let Some((name, word)) = needed {
+                body[name] = json!([word]);
+            }
+            let case = format!("{method} {path} {body}");
+            let method = Method::from_bytes(method.as_bytes()).expect("a method");
+            let reply = admin.call(method, path, Some(&body)).await;
             assert_eq!(
                 reply.status,
                 StatusCode::BAD_REQUEST,
                 "{case}: {}",
                 reply.text()
             );
-            assert_refused(&reply, &case);
+            let message = reply.json()["message"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned();
+            assert!(message.contains(field), "{case}: which field: {message}");
+            hub.assert_no_trace(&before, &case);
         }
     }
+}
+
+async fn with_named_server() -> TestHub {
+    let hub = Setup::new()
+        .set("limits.named_servers_per_user", 5)
+        .start()
+        .await;
+    let admin = hub.admin();
+    admin.create(&["tee"]).await;
+    for (method, path) in [
+        (Method::PUT, "/users/tee/servers/proj"),
+        (Method::POST, "/groups/class"),
+    ] {
+        let made = admin.call(method, path, None).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.text());
+    }
+    hub
+}
+
+#[tokio::test]
+async fn json_of_the_wrong_shape() {
+    let hub = TestHub::start().await;
+    let admin = hub.admin();
+    admin.create(&["tee"]).await;
     for (path, body) in [
         ("/users", r"{}"),
         ("/users", r#"{"usernames": "ann"}"#),

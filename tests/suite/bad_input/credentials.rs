@@ -4,6 +4,7 @@ use http::{Method, StatusCode};
 use hub_tests::browser::Browser;
 use hub_tests::hub::TestHub;
 use hub_tests::setup::{ADMIN_TOKEN, PASSWORD};
+use rusqlite::Connection;
 use serde_json::json;
 
 use super::{assert_refused, assert_unharmed};
@@ -51,6 +52,113 @@ async fn forged_and_foreign_cookies_are_nobody_s() {
         assert_eq!(reply.status, StatusCode::FORBIDDEN, "{value:.60}");
     }
     assert_unharmed(&hub, &["tee"]).await;
+}
+
+#[tokio::test]
+async fn odd_cookies_are_read_as_what_they_are() {
+    let hub = TestHub::start().await;
+    let tee = logged_in(&hub, "tee").await;
+    let login = tee.cookie(LOGIN, "/hub/").unwrap();
+    let xsrf = tee.cookie("_xsrf", "/hub/").unwrap();
+    let before = hub.trace();
+    let many = "a=1; ".repeat(250);
+    let long = format!("a={}; ", "x".repeat(9 << 10));
+    let nobody = hub.api(None);
+    for (cookies, fine) in [
+        (format!("{LOGIN}={login}; _xsrf={xsrf}"), true),
+        (format!("{LOGIN}=\"{login}\"; _xsrf=\"{xsrf}\""), true),
+        (
+            format!("$Version=1; {LOGIN}={login}; $Path=/hub/; _xsrf={xsrf}"),
+            true,
+        ),
+        (
+            format!("{LOGIN}=x; {LOGIN}={login}; _xsrf=x; _xsrf={xsrf}"),
+            true,
+        ),
+        (
+            format!(";;=; ={login}; \u{fc}=\u{fc}; {LOGIN}={login}; _xsrf={xsrf}"),
+            true,
+        ),
+        (format!("{many}{LOGIN}={login}; _xsrf={xsrf}"), false),
+        (format!("{long}{LOGIN}={login}; _xsrf={xsrf}"), false),
+        (
+            format!("{}={login}; _xsrf={xsrf}", LOGIN.to_uppercase()),
+            false,
+        ),
+        (
+            format!("{LOGIN}={}; _xsrf={xsrf}", login.to_uppercase()),
+            false,
+        ),
+        (format!("{LOGIN}, {LOGIN}={login}, _xsrf={xsrf}"), false),
+        (format!("{LOGIN}={login}x; _xsrf={xsrf}"), false),
+        (format!("{LOGIN}=%{login}; _xsrf={xsrf}"), false),
+        (format!("_xsrf={xsrf}"), false),
+    ] {
+        for (path, body) in [("/hub/api/user", ""), ("/hub/api/users/tee", "")] {
+            let headers = [
+                ("cookie", cookies.as_str()),
+                ("x-xsrftoken", &xsrf),
+                ("sec-fetch-mode", "cors"),
+                ("sec-fetch-site", "same-origin"),
+            ];
+            let reply = nobody.send(Method::GET, path, &headers, body).await;
+            let status = reply.status;
+            let as_expected = status.is_success() == fine && (fine || status.is_client_error());
+            assert!(as_expected, "{path} {cookies:.120}: {status}");
+            assert!(!reply.text().is_empty(), "{cookies:.120}: no reason");
+        }
+        hub.assert_no_trace(&before, &cookies);
+    }
+}
+
+#[tokio::test]
+async fn a_login_ends_with_its_time() {
+    let mut hub = TestHub::start().await;
+    let mut tee = logged_in(&hub, "tee").await;
+    hub.terminate().await;
+    let database = Connection::open(hub.state_dir().join("hubd.sqlite")).unwrap();
+    let changed = database.execute("UPDATE sessions SET expires_at = created + 1", []);
+    assert_eq!(changed, Ok(1));
+    drop(database);
+    hub.start_again().await;
+    let page = tee.get("/hub/home").await;
+    assert_eq!(page.url.path(), "/hub/login", "{:?}", page.trail());
+    let reply = tee.fetch(Method::GET, "/hub/api/user", None).await;
+    assert_eq!(reply.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_form_of_another_site_can_send_no_json() {
+    let hub = TestHub::start().await;
+    let tee = logged_in(&hub, "tee").await;
+    let cookies = tee.cookie_header("/hub/").unwrap();
+    let xsrf = tee.cookie("_xsrf", "/hub/").unwrap();
+    let before = hub.trace();
+    for kind in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "text/plain; charset=application/json",
+        "text/json",
+        "",
+    ] {
+        for body in ["{}", "{\"note\": \"x=\"}", "note=x"] {
+            let headers = [
+                ("cookie", cookies.as_str()),
+                ("x-xsrftoken", &xsrf),
+                ("content-type", kind),
+            ];
+            let path = "/hub/api/users/tee/tokens";
+            let reply = hub.api(None).send(Method::POST, path, &headers, body).await;
+            assert_eq!(
+                reply.status,
+                StatusCode::FORBIDDEN,
+                "{kind}: {}",
+                reply.text()
+            );
+            hub.assert_no_trace(&before, kind);
+        }
+    }
 }
 
 #[tokio::test]

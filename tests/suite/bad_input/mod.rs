@@ -3,9 +3,12 @@
 
 mod bodies;
 mod credentials;
+mod doors;
 mod forms;
 mod names;
-mod redirects;
+pub(crate) mod redirects;
+mod tokens;
+mod urls;
 
 use hub_tests::http::Reply;
 use hub_tests::hub::TestHub;

@@ -1,13 +1,15 @@
 //! Names that are none, at every door that a name comes in by.
 
 use http::{Method, StatusCode};
-use hub_tests::http::raw;
+use hub_tests::http::{raw, raw_reply};
 use hub_tests::hub::TestHub;
-use hub_tests::setup::{PASSWORD, Setup};
+use hub_tests::setup::Setup;
 use serde_json::json;
+use toml::Table;
 use url::form_urlencoded::byte_serialize;
 
-use super::{assert_refused, assert_unharmed};
+use super::assert_unharmed;
+use super::doors::{Door, World};
 
 fn bad_names() -> Vec<String> {
     let mut names: Vec<String> = [
@@ -50,51 +52,196 @@ fn bad_names() -> Vec<String> {
     names
 }
 
+/// A role with one scope, for nobody.
+fn role(scope: String) -> Table {
+    let mut role = Table::new();
+    role.insert("name".into(), "reader".into());
+    role.insert("scopes".into(), vec![scope].into());
+    role
+}
+
+/// A table of a name with these users.
+fn with_users(user: &str) -> Table {
+    let mut table = Table::new();
+    table.insert("name".into(), "some".into());
+    table.insert("users".into(), vec![user].into());
+    table
+}
+
+/// Where the name of a user comes in.
+const USER_DOORS: &[Door] = &[
+    Door::Body("POST", "/users", |name| json!({ "usernames": [name] })),
+    Door::Body(
+        "POST",
+        "/users",
+        |name| json!({ "usernames": ["fine", name] }),
+    ),
+    Door::Body("PATCH", "/users/tee", |name| json!({ "name": name })),
+    Door::Body(
+        "POST",
+        "/groups/class/users",
+        |name| json!({ "users": [name] }),
+    ),
+    Door::Body(
+        "POST",
+        "/groups",
+        |name| json!({ "groups": ["new"], "users": [name] }),
+    ),
+    Door::Body("POST", "/groups/new", |name| json!({ "users": [name] })),
+    Door::Body(
+        "POST",
+        "/users/boss/tokens",
+        |name| json!({ "scopes": [format!("read:users!user={name}")] }),
+    ),
+    Door::Body(
+        "POST",
+        "/users/boss/tokens",
+        |name| json!({ "scopes": [format!("access:servers!server={name}/proj")] }),
+    ),
+    Door::Path("GET", "/users/{}"),
+    Door::Path("POST", "/users/{}"),
+    Door::Path("PATCH", "/users/{}"),
+    Door::Path("DELETE", "/users/{}"),
+    Door::Path("POST", "/users/{}/server"),
+    Door::Path("POST", "/users/{}/tokens"),
+    Door::Path("POST", "/users/{}/activity"),
+    Door::Page(
+        "GET",
+        "/hub/api/oauth2/authorize?client_id=jupyterhub-user-{}&response_type=code",
+        "",
+    ),
+    Door::Page("POST", "/hub/spawn/{}", ""),
+    Door::Page("POST", "/hub/stop/{}", ""),
+    Door::Page("POST", "/hub/signups/{}", "approve=true"),
+    Door::Page("POST", "/hub/admin/rights/{}", "admin=true"),
+    Door::Page("POST", "/hub/admin/delete/{}", ""),
+    Door::Page("POST", "/hub/admin/start/{}", ""),
+    Door::Page("POST", "/hub/admin/open/{}", ""),
+    Door::Form("/hub/admin/users", "names", ""),
+    Door::Login,
+    Door::Config("auth.allowed_users", |setup, name| {
+        setup.set("auth.allowed_users", vec![name])
+    }),
+    Door::Config("auth.admin_users", |setup, name| {
+        setup.set("auth.admin_users", vec![name])
+    }),
+    Door::Config("auth.blocked_users", |setup, name| {
+        setup.set("auth.blocked_users", vec![name])
+    }),
+    Door::Config("auth.username_map", |setup, name| {
+        setup.set("auth.username_map.zoe", name)
+    }),
+    Door::Config("role.users", |setup, name| {
+        setup.add("role", with_users(name))
+    }),
+    Door::Config("group.users", |setup, name| {
+        setup.add("group", with_users(name))
+    }),
+    Door::Config("role.scopes", |setup, name| {
+        setup.add("role", role(format!("read:users!user={name}")))
+    }),
+    Door::Line(&["user", "add", "{}"]),
+    Door::Line(&["user", "delete", "{}"]),
+    Door::Line(&["user", "block", "{}"]),
+    Door::Line(&["token", "new", "--user", "{}"]),
+    Door::Line(&["token", "list", "--user", "{}"]),
+];
+
 #[tokio::test]
-async fn the_api_makes_no_such_user() {
-    let hub = TestHub::start().await;
-    let admin = hub.admin();
-    admin.create(&["ok"]).await;
-    for name in bad_names() {
-        let case = format!("{name:.40?}");
-        let reply = admin
-            .post("/users", Some(&json!({ "usernames": [name] })))
-            .await;
-        assert_eq!(
-            reply.status,
-            StatusCode::BAD_REQUEST,
-            "{case}: {}",
-            reply.text()
-        );
-        assert_refused(&reply, &case);
-        let mixed = json!({ "usernames": ["fine", name] });
-        assert_refused(&admin.post("/users", Some(&mixed)).await, &case);
-    }
-    assert_unharmed(&hub, &["ok"]).await;
+async fn a_user_has_no_such_name_at_any_door() {
+    let world = World::new().await;
+    let names = bad_names();
+    let names = names.iter().map(String::as_str);
+    let forgiven = |door: &Door, name: &str| match door {
+        // Spaces around a name are a slip of the thumb, and are forgiven here.
+        Door::Login => name.trim() == "tee",
+        // Here they, commas and semicolons stand between names.
+        Door::Form(..) => name.contains(';'),
+        _ => false,
+    };
+    world.refuses(USER_DOORS, names, forgiven).await;
+    assert_unharmed(&world.hub, &["boss", "tee"]).await;
+    let ten_megabytes = "a".repeat(10 << 20);
+    let open = &USER_DOORS[..5];
+    world
+        .refuses(open, [ten_megabytes.as_str()], |_, _| false)
+        .await;
 }
 
 #[tokio::test]
-async fn the_login_form_lets_no_such_user_in() {
-    let hub = TestHub::start().await;
-    // Spaces around a name are a slip of the thumb, and are forgiven here.
-    let slips = [" tee", "tee "];
+async fn a_proxy_names_no_such_user() {
+    let setup = Setup::new()
+        .set("auth.kind", "header")
+        .unset("auth.dummy")
+        .set("auth.header.name", "X-SSO-User")
+        .set("hub.trusted_proxies", vec!["127.0.0.1"]);
+    let hub = setup.start().await;
+    let before = hub.trace();
     for name in bad_names() {
-        if slips.contains(&name.as_str()) {
+        // What cannot stand in a header is another header.
+        if name.trim() == "tee" || name.contains(['\r', '\n']) {
             continue;
         }
-        let mut browser = hub.browser();
-        let page = browser.log_in("/hub/login", &name, PASSWORD).await;
-        assert!(
-            page.reply.status.is_client_error(),
-            "{:.40?}: {:?}",
-            name,
-            page.trail()
+        let request = format!(
+            "GET /hub/login HTTP/1.1\r\nhost: x\r\nx-sso-user: {name}\r\nconnection: close\r\n\r\n"
         );
-        let login = browser.cookie("jupyterhub-hub-login", "/hub/");
-        assert_eq!(login, None, "{name:.40?}");
-        assert!(!page.reply.text().contains("<script>a"), "{name:.40?}");
+        let text = raw_reply(hub.origin(), request.as_bytes()).await;
+        let status = text.get(9..12).unwrap_or("431");
+        assert!(status.starts_with('4'), "{name:.60?}: {text:.300}");
+        assert!(
+            !text.contains("jupyterhub-hub-login="),
+            "{name:.60?}: {text}"
+        );
+        hub.assert_no_trace(&before, &name);
     }
-    assert_unharmed(&hub, &[]).await;
+}
+
+/// Words that are something else to the hub or to the system are plain names: who has one is found
+/// below `user/` like everybody, and hides nothing.
+#[tokio::test]
+async fn words_of_the_hub_are_names_like_others() {
+    const WORDS: [&str; 13] = [
+        "hub",
+        "user",
+        "api",
+        "login",
+        "logout",
+        "static",
+        "services",
+        "health",
+        "metrics",
+        "_xsrf",
+        "null",
+        "undefined",
+        "0",
+    ];
+    let hub = TestHub::start().await;
+    let admin = hub.admin();
+    admin.create(&WORDS).await;
+    for name in WORDS {
+        admin.start(name).await;
+        let path = format!("/user/{name}/x");
+        let told = admin.send(Method::GET, &path, &[], "").await.json();
+        assert_eq!(told["target"], path);
+    }
+    for path in [
+        "/hub/login",
+        "/hub/health",
+        "/hub/api/",
+        "/hub/static/style.css",
+        "/health",
+    ] {
+        let reply = hub.api(None).send(Method::GET, path, &[], "").await;
+        assert_eq!(reply.status, StatusCode::OK, "{path}");
+        assert!(!reply.text().contains("\"target\""), "{path}");
+    }
+    let users = admin.get("/users").await.json();
+    assert_eq!(users.as_array().map(Vec::len), Some(WORDS.len()));
+    // Spellings of one name are one user.
+    for name in ["HUB", "Hub"] {
+        let made = admin.post(&format!("/users/{name}"), None).await;
+        assert_eq!(made.status, StatusCode::CONFLICT, "{name}: {}", made.text());
+    }
 }
 
 #[tokio::test]
@@ -201,41 +348,138 @@ async fn no_trick_with_a_path_reaches_another_s_server() {
     assert_unharmed(&hub, &["tee"]).await;
 }
 
+/// Where the name of a server comes in; a name that no server has, or that none is given.
+const SERVER_DOORS: &[Door] = &[
+    Door::Path("PUT", "/users/tee/servers/{}"),
+    Door::Path("POST", "/users/tee/servers/{}"),
+    Door::Body(
+        "PATCH",
+        "/users/tee/servers/proj",
+        |name| json!({ "name": name }),
+    ),
+    Door::Page("POST", "/hub/spawn/tee/{}", ""),
+    Door::Page("GET", "/hub/spawn/tee/{}", ""),
+    Door::Page("POST", "/hub/admin/start/tee/{}", ""),
+    Door::Path("GET", "/users/tee/servers/{}/progress"),
+    Door::Path("PATCH", "/users/tee/servers/{}"),
+    Door::Path("DELETE", "/users/tee/servers/{}"),
+    Door::Page("POST", "/hub/stop/tee/{}", ""),
+    Door::Page("POST", "/hub/remove/tee/{}", ""),
+    Door::Page("POST", "/hub/extend/tee/{}", ""),
+    Door::Page("POST", "/hub/admin/open/tee/{}", ""),
+    Door::Page(
+        "GET",
+        "/hub/api/oauth2/authorize?client_id=jupyterhub-user-tee~{}&response_type=code",
+        "",
+    ),
+    Door::Body(
+        "POST",
+        "/users/tee/activity",
+        |name| json!({ "servers": { name: { "last_activity": "2026-01-02T03:04:05Z" } } }),
+    ),
+    Door::Body(
+        "POST",
+        "/users/tee/tokens",
+        |name| json!({ "scopes": [format!("access:servers!server=tee/{name}")] }),
+    ),
+    Door::Config("role.scopes", |setup, name| {
+        setup.add("role", role(format!("access:servers!server=tee/{name}")))
+    }),
+    Door::Line(&[
+        "token",
+        "new",
+        "--user",
+        "tee",
+        "--scope",
+        "access:servers!server=tee/{}",
+    ]),
+];
+
 #[tokio::test]
-async fn server_names_are_checked_too() {
-    let hub = Setup::new()
-        .set("limits.named_servers_per_user", 3)
-        .start()
-        .await;
-    let admin = hub.admin();
-    admin.create(&["tee"]).await;
-    for name in [
+async fn a_server_has_no_such_name_at_any_door() {
+    let world = World::new().await;
+    let long = "a".repeat(31);
+    let longer = "a".repeat(256);
+    let longest = "a".repeat(64 << 10);
+    let names = [
+        " ",
+        ".",
+        "..",
+        "../proj",
+        "a/b",
+        "a%2Fb",
+        "?x#y",
+        "<script>",
+        "'\"",
+        "😀",
+        "oauth_callback",
         "Bad_Name",
         "-a",
         "a-",
         "a--b",
         "1a",
         "a.b",
-        "%2e%2e",
-        "a%2Fb",
+        "a\0b",
+        "a\nb",
         "%00",
-        &"a".repeat(31),
+        "{{7*7}}",
+        &long,
+        &longer,
+        &longest,
+    ];
+    world.refuses(SERVER_DOORS, names, |_, _| false).await;
+    // Names that would hide a page of the default server are fine words, and are given to none.
+    let pages = ["api", "lab", "tree", "files", "static", "logout", "hub"];
+    let makes = &SERVER_DOORS[..4];
+    world.refuses(makes, pages, |_, _| false).await;
+    assert_unharmed(&world.hub, &["boss", "tee"]).await;
+}
+
+#[tokio::test]
+async fn every_name_is_a_server_of_its_own_up_to_the_limit() {
+    let hub = Setup::new()
+        .set("limits.named_servers_per_user", 3)
+        .start()
+        .await;
+    let admin = hub.admin();
+    admin.create(&["a", "a-b", "tee"]).await;
+    for (user, server) in [
+        ("a", "b"),
+        ("a", "b-c"),
+        ("a-b", "c"),
+        ("a-b", "b"),
+        ("tee", "ab"),
     ] {
-        let reply = admin
-            .post(&format!("/users/tee/servers/{name}"), None)
+        let made = admin
+            .post(&format!("/users/{user}/servers/{server}"), None)
             .await;
-        assert!(
-            reply.status.is_client_error(),
-            "{name}: {} {}",
-            reply.status,
-            reply.text()
+        assert_eq!(
+            made.status,
+            StatusCode::CREATED,
+            "{user} {server}: {}",
+            made.text()
         );
+        let path = format!("/user/{user}/{server}/env");
+        let told = admin.send(Method::GET, &path, &[], "").await.json();
+        assert_eq!(told["JUPYTERHUB_USER"], user);
+        assert_eq!(told["JUPYTERHUB_SERVER_NAME"], server);
     }
-    assert_eq!(
-        admin.post("/users/tee/servers/proj1", None).await.status,
-        StatusCode::CREATED
-    );
-    assert_eq!(hub.servers().len(), 1);
+    assert_eq!(hub.servers().len(), 5);
+    let made = admin
+        .call(Method::PUT, "/users/tee/servers/ab2", None)
+        .await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text());
+    let made = admin
+        .call(Method::PUT, "/users/tee/servers/ab3", None)
+        .await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text());
+    let before = hub.trace();
+    for method in [Method::PUT, Method::POST] {
+        let made = admin.call(method, "/users/tee/servers/ab4", None).await;
+        assert_eq!(made.status, StatusCode::BAD_REQUEST, "{}", made.text());
+        assert!(made.text().contains("at most 3"), "{}", made.text());
+        hub.assert_no_trace(&before, "one more than the limit");
+    }
 }
 
 #[tokio::test]

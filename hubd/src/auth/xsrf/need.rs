@@ -83,7 +83,9 @@ impl<'a> Fetch<'a> {
     /// (The hub's own scripts use mode `cors` and bring the token.)
     fn is_harmless_read(self) -> bool {
         match self.mode {
-            None | Some("navigate" | "websocket") => true,
+            // Browsers say both or neither.
+            None => matches!(self.site, None | Some("same-origin" | "none")),
+            Some("navigate" | "websocket") => true,
             Some("no-cors") => self.site == Some("same-origin"),
             Some(_) => false,
         }
@@ -128,7 +130,9 @@ mod tests {
     fn reads_of_the_api_by_scripts_are_checked() {
         for (mode, site, checked) in [
             ("-", "-", false),
-            ("-", "cross-site", false),
+            ("-", "same-origin", false),
+            ("-", "cross-site", true),
+            ("-", "same-site", true),
             ("navigate", "cross-site", false),
             ("websocket", "same-origin", false),
             ("no-cors", "same-origin", false),

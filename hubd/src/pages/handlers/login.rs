@@ -18,6 +18,8 @@ use crate::auth::password::PasswordError;
 use crate::auth::xsrf::Browser;
 use crate::servers::Place;
 
+/// How much of the name of a failed login is written to the log, in bytes.
+const LOGGED_MAX: usize = 64;
 /// The longest user name that is shown again to be corrected, in bytes.
 const SHOWN_MAX: usize = 255;
 
@@ -82,13 +84,18 @@ pub(super) async fn submit(visit: Visit, body: Body) -> Result<Response, Instead
     match gate.log_in(&username, password, client).await {
         Ok(login) => Ok(welcome(&visit, &login, next)),
         Err(error) => {
-            // Only what can be a name is written to the log.
+            // Only what can be a name is written to the log, and not all of a long one.
             let user = UserName::new(&username).ok();
-            let user = user.as_ref().map(UserName::as_str);
+            let user = user.as_ref().map(|user| shortened(user.as_str()));
             tracing::info!(user, %client, %error, "not logged in");
             refused(&visit, error, username, next.as_ref())
         }
     }
+}
+
+/// As much of a name as tells whose it may be; it is ASCII.
+fn shortened(name: &str) -> &str {
+    &name[..name.len().min(LOGGED_MAX)]
 }
 
 /// The reply to a login: its cookies, and the way on.

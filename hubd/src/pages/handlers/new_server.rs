@@ -14,6 +14,7 @@ use super::named::Named;
 use super::start::not_started;
 use super::visit::Visit;
 use crate::scopes::ScopeName;
+use crate::servers::hides_a_page;
 
 /// The longest title, in characters.
 const TITLE_MAX: usize = 255;
@@ -75,8 +76,9 @@ fn name_for(title: &str, taken: &BTreeSet<String>) -> ServerName {
     let numbered = (2..).map(|number: u32| format!("{stem}-{number}"));
     std::iter::once(stem.to_owned())
         .chain(numbered)
-        .find(|name| !taken.contains(name))
-        .and_then(|name| ServerName::new(&name).ok())
+        .filter(|name| !taken.contains(name))
+        .filter_map(|name| ServerName::new(&name).ok())
+        .find(|name| !hides_a_page(name))
         .expect("letters, digits and single hyphens, and numbers do not end")
 }
 
@@ -95,6 +97,7 @@ mod tests {
             ("日本語", "server"),
             ("taken", "taken-3"),
             ("-", "server"),
+            ("Lab", "lab-2"),
             (&"long ".repeat(50), "long-long-long-long-long"),
         ] {
             let taken = ["taken", "taken-2"].map(str::to_owned).into();

@@ -128,7 +128,7 @@ pub(super) fn not_started(
         StartRefused::Running(_) => "is already running",
         StartRefused::Stopping(_) => "is being stopped",
         StartRefused::Checking(_) => "is being checked",
-        StartRefused::Options(_) | StartRefused::NamedServers(_) => {
+        StartRefused::Options(_) | StartRefused::NamedServers(_) | StartRefused::HidesPage(_) => {
             return Instead::error(StatusCode::BAD_REQUEST, refused.to_string());
         }
         StartRefused::Busy => {

@@ -48,8 +48,19 @@ pub(in super::super) async fn add(visit: Visit, body: Body) -> Result<Response, 
         Ok(names) => names,
         Err(error) => return again(error, StatusCode::BAD_REQUEST),
     };
-    let users = visit.app().store.users();
-    let created = users.create(names, admins, Timestamp::now()).await?;
+    let app = visit.app();
+    let reserved = names.iter().find(|name| app.is_for_admins_to_make(name));
+    if let Some(name) = reserved.filter(|_| !app.directory.is_admin(member.user)) {
+        let error = format!(
+            "The configuration gives more to the name {name}, so only an admin can make that account."
+        );
+        return again(error, StatusCode::FORBIDDEN);
+    }
+    let created = app
+        .store
+        .users()
+        .create(names, admins, Timestamp::now())
+        .await?;
     if created.is_empty() {
         let error = "All of these users exist already.".to_owned();
         return again(error, StatusCode::CONFLICT);
