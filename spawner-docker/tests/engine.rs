@@ -1,12 +1,14 @@
 //! Stories with the machine's own Docker Engine. Without one they are skipped, aloud; where `CI` is
 //! set that is a failure.
 
+mod pretend;
 mod world;
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use bollard::query_parameters::{KillContainerOptionsBuilder, RemoveContainerOptionsBuilder};
+use pretend::{Fault, Pretend, Verb};
 use serde_json::{Value, json};
 use spawner_core::{
     Endpoint, ExitStatus, Finding, FormContext, Known, LaunchId, OptionsForm, PollStatus, ServerId,
@@ -307,6 +309,25 @@ async fn what_the_same_launch_has_made_is_taken_up() {
     assert_eq!(get(&endpoint, "/").await, "ok\n");
     assert_eq!(hub.container().await, made);
     again.stop(StopMode::Now).await.unwrap();
+    assert_eq!(hub.containers().await, [""; 0]);
+}
+
+/// As after a crash in the middle of a creation, which the engine ends after the next hub has looked.
+#[tokio::test]
+async fn a_name_that_the_same_launch_has_taken_is_taken_up() {
+    let Some(hub) = Hub::open().await else { return };
+    let Some(front) = Pretend::before_the_real_one() else {
+        eprintln!("SKIPPED: the engine is not at a socket of this host");
+        return;
+    };
+    front.fail_once(Verb::Create, Fault::Twice);
+    let mut spawner = hub.spawner(json!({"host": front.host()}));
+    let endpoint = start(&hub, &mut spawner).await;
+    assert_eq!(front.calls(Verb::Create).len(), 1, "no other was made");
+    assert_eq!(front.calls(Verb::Remove).len(), 0);
+    assert_eq!(get(&endpoint, "/").await, "ok\n");
+    hub.container().await;
+    spawner.stop(StopMode::Now).await.unwrap();
     assert_eq!(hub.containers().await, [""; 0]);
 }
 

@@ -70,6 +70,20 @@ async fn a_start_on_an_engine_that_fails_is_over_with_its_first_call() {
 }
 
 #[tokio::test]
+async fn a_name_that_the_same_launch_has_taken_is_taken_up() {
+    let engine = Pretend::open();
+    let server = Server::of(&factory(&engine, json!({})), "alice");
+    engine.fail_once(Verb::Create, Fault::Twice);
+    server.start().await.unwrap();
+    assert!(is_running(&server.handle.phase()));
+    assert_eq!(engine.calls(Verb::Create).len(), 1, "no other was made");
+    assert!(!was_ended(&engine));
+    assert_eq!(engine.containers().len(), 1);
+    server.handle.stop(StopMode::Now).await.unwrap();
+    assert_eq!(engine.containers(), []);
+}
+
+#[tokio::test]
 async fn a_start_on_an_engine_that_is_gone_says_so() {
     let engine = Pretend::open();
     let server = Server::of(&factory(&engine, json!({})), "alice");

@@ -3,13 +3,15 @@
 use std::fs;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use http::{Method, StatusCode};
+use http::{Method, Request, StatusCode};
 use hub_tests::hub::TestHub;
 use hub_tests::kernel;
+use hub_tests::loopback::{Answer, Loopback};
 use hub_tests::programs;
 use hub_tests::setup::{PASSWORD, Setup};
 use hub_tests::wait::until;
-use serde_json::Value;
+use hyper::body::Incoming;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -200,4 +202,40 @@ async fn an_external_service_that_is_away_is_a_503() {
     assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
     let own = hub.api(Some("the-token-of-the-service"));
     assert_eq!(own.get("/user").await.json()["name"], "away");
+}
+
+#[tokio::test]
+async fn a_service_made_while_the_hub_runs_survives_it_and_ends_when_it_is_deleted() {
+    let origin = Loopback::start(async |request: Request<Incoming>| {
+        Answer::new(StatusCode::OK, request.uri().path().to_owned())
+    })
+    .await;
+    let mut hub = TestHub::start().await;
+    let path = "/services/board";
+    let body = json!({
+        "api_token": "the-token-of-the-board", "url": origin.origin(), "roles": ["user"],
+        "info": {"room": 7},
+    });
+    let made = hub.admin().post(path, Some(&body)).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text());
+    // Acknowledged is durable.
+    hub.kill().await;
+    hub.start_again().await;
+    let shown = hub.admin().get(path).await;
+    assert_eq!(shown.json(), made.json());
+    let own = hub.api(Some("the-token-of-the-board"));
+    assert_eq!(own.get("/user").await.json()["roles"], json!(["user"]));
+    let visit = |hub: &TestHub| {
+        let api = hub.admin();
+        async move { api.send(Method::GET, "/services/board/x", &[], "").await }
+    };
+    assert_eq!(visit(&hub).await.text(), "/services/board/x");
+
+    let gone = hub.admin().delete(path).await;
+    assert_eq!((gone.status, gone.text()), (StatusCode::OK, String::new()));
+    assert_eq!(visit(&hub).await.status, StatusCode::FOUND, "no route");
+    assert_eq!(own.get("/user").await.status, StatusCode::FORBIDDEN);
+    hub.kill().await;
+    hub.start_again().await;
+    assert_eq!(hub.admin().get(path).await.status, StatusCode::NOT_FOUND);
 }

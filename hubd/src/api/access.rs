@@ -9,8 +9,8 @@ use spawner_core::{ServerId, ServerName, UserName};
 
 use super::error::{ApiError, sentence};
 use crate::app::App;
-use crate::auth::directory::Service;
 use crate::auth::groups::Group;
+use crate::auth::services::Service;
 use crate::scopes::{Access, ScopeName, ScopeSet, Target};
 use crate::store::{Server, User};
 
@@ -120,14 +120,15 @@ pub(super) fn group(
 }
 
 /// The service called `raw`.
-pub(super) fn service<'a>(
-    app: &'a App,
+pub(super) fn service(
+    app: &App,
     rights: &ScopeSet,
     scopes: &[ScopeName],
     raw: &str,
-) -> Result<&'a Service, ApiError> {
+) -> Result<Service, ApiError> {
     require(rights, scopes, Target::Service(raw))?;
-    app.directory.service(raw).ok_or_else(ApiError::not_found)
+    let service = app.directory.services().find(raw);
+    service.ok_or_else(ApiError::not_found)
 }
 
 /// The answer to somebody who holds none of `scopes`.

@@ -34,7 +34,10 @@ impl ApiCaller {
     pub(super) fn is_admin(&self, app: &App) -> bool {
         match &self.0.identity {
             Identity::User(user) => app.directory.is_admin(user),
-            Identity::Service(name) => app.directory.service(name).is_some_and(|s| s.admin),
+            Identity::Service(name) => {
+                let service = app.directory.services().find(name);
+                service.is_some_and(|service| service.admin)
+            }
         }
     }
 

@@ -44,7 +44,7 @@ struct Service<'a> {
     kind: &'static str,
     name: &'a str,
     admin: bool,
-    roles: Vec<&'a str>,
+    roles: Vec<String>,
 }
 
 /// Whose credentials these are
@@ -62,12 +62,14 @@ pub(super) async fn get(State(app): State<AppState>, caller: ApiCaller) -> Respo
             Json(Me::User(with(&caller, model.keys()))).into_response()
         }
         Identity::Service(name) => {
-            let admin = caller.is_admin(&app);
+            let service = app.directory.services().find(name);
             let model = Service {
                 kind: "service",
                 name,
-                admin,
-                roles: app.directory.roles().names_of_service(name, admin),
+                admin: service.as_ref().is_some_and(|service| service.admin),
+                roles: service.map_or_else(Vec::new, |service| {
+                    app.directory.role_names_of_service(&service)
+                }),
             };
             Json(Me::Service(with(&caller, model))).into_response()
         }

@@ -5,8 +5,9 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::auth::directory::Service;
+use crate::auth::services::Service;
 use crate::scopes::{ScopeName, ScopeSet, Target};
+use crate::services::Shown;
 
 /// A service. Which of the keys there are depends on the scopes of who asks.
 #[derive(Debug, Serialize, ToSchema)]
@@ -30,16 +31,17 @@ pub(super) struct ServiceModel {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ServiceRun)]
 struct Run {
-    /// Where the proxy finds it; null if it has no pages.
-    url: Option<String>,
-    /// Where browsers find it.
-    prefix: Option<String>,
+    /// Where the proxy finds it; empty if it has no pages.
+    url: String,
+    /// Where browsers find it; empty if it has no pages.
+    prefix: String,
     /// What the hub runs; empty for a service that others run.
     #[schema(required = false)]
     command: Vec<String>,
     /// Of what the hub runs; 0 while nothing does.
     #[schema(required = false)]
     pid: u32,
+    /// What its administrator or maker says of it.
     #[schema(required = false, value_type = Object)]
     info: Map<String, Value>,
     /// Whether pages list it.
@@ -49,34 +51,32 @@ struct Run {
 
 impl ServiceModel {
     /// What a holder of `rights` may see of a service.
-    pub(super) fn new(app: &App, rights: &ScopeSet, name: &str, service: &Service) -> Self {
+    pub(super) fn new(app: &App, rights: &ScopeSet, service: &Service) -> Self {
+        let name = &service.name;
         let may = |scope| rights.allows(scope, Target::Service(name)).is_yes();
         let all = may(ScopeName::ReadServices);
         let identity = all || may(ScopeName::ReadServicesName);
         let roles = all || may(ScopeName::ReadRolesServices);
-        let roles_of = || {
-            let names = app.directory.roles();
-            let names = names.names_of_service(name, service.admin);
-            names.into_iter().map(str::to_owned).collect()
-        };
+        let run = app.services.find(name).filter(|_| all);
         Self {
             kind: "service",
-            name: name.to_owned(),
+            name: name.clone(),
             admin: identity.then_some(service.admin),
-            roles: roles.then(roles_of),
-            run: all.then(|| run(app, name)),
+            roles: roles.then(|| app.directory.role_names_of_service(service)),
+            run: run.map(Run::from),
         }
     }
 }
 
-/// How the service `name` runs: the one place that knows.
-fn run(_: &App, _: &str) -> Run {
-    Run {
-        url: None,
-        prefix: None,
-        command: Vec::new(),
-        pid: 0,
-        info: Map::new(),
-        display: true,
+impl From<Shown> for Run {
+    fn from(shown: Shown) -> Self {
+        Self {
+            url: shown.url,
+            prefix: shown.prefix,
+            command: shown.command,
+            pid: shown.pid,
+            info: shown.info,
+            display: shown.display,
+        }
     }
 }

@@ -84,13 +84,14 @@ impl Hub {
         let directory = Arc::new(Directory::new(&config(), store.clone()).unwrap());
         let (world, tasks) = (Arc::new(World::new()), Tasks::default());
         let metrics = Metrics::new(store.counters());
+        let to_servers = Arc::new(Routes::new("/"));
         let token_scopes = directory.roles().server_token_scopes();
         let servers = Servers::new(Setup {
             store: store.clone(),
             factory: Arc::new(world::factory(Arc::clone(&world))),
             tasks: tasks.clone(),
             metrics: metrics.clone(),
-            routes: Arc::new(Routes::new("/", Vec::new())),
+            routes: Arc::clone(&to_servers),
             urls: HubUrls {
                 base_url: "/".to_owned(),
                 api_url: "http://hub.test:8000/hub/api".to_owned(),
@@ -104,7 +105,7 @@ impl Hub {
         });
         // Nobody writes down who was seen.
         let (seen, _) = sightings();
-        let services = Services::new(Vec::new(), "/", Arc::clone(&directory));
+        let services = Services::new(config().services, "/", store.clone(), to_servers);
         let culler = Culler::new(
             CullerTable::default(),
             Arc::clone(&directory),
@@ -324,6 +325,7 @@ fn config() -> Config {
     let service = |name: &str| ServiceTable {
         name: name.to_owned(),
         api_token: Some(Secret::new(format!("token-of-{name}"))),
+        display: true,
         ..ServiceTable::default()
     };
     let role = |name: &str, scopes: Vec<&str>, service: &str| RoleTable {

@@ -133,10 +133,12 @@ impl Callers {
 
     fn by_token(&self, text: &str, now: Timestamp) -> Result<Caller, BadCredentials> {
         let digest = Digest::of(text);
-        if let Some(service) = self.directory.service_by_token(&digest) {
+        let services = self.directory.services();
+        if let Some(service) = services.by_token(&digest) {
+            let service = services.find(&service).ok_or_else(|| self.unknown())?;
             return Ok(Caller {
                 rights: self.directory.rights_of_service(&service),
-                identity: Identity::Service(service),
+                identity: Identity::Service(service.name),
                 proof: Proof::ServiceToken,
             });
         }
@@ -160,11 +162,9 @@ impl Callers {
                 (Identity::User(user), owner, held)
             }
             Owner::Service(name) => {
-                // A service that is no longer configured has no rights left.
-                self.directory
-                    .service(name)
-                    .ok_or(BadCredentials::Unknown)?;
-                let held = self.directory.rights_of_service(name);
+                // A service that is no longer there has no rights left.
+                let service = services.find(name).ok_or(BadCredentials::Unknown)?;
+                let held = self.directory.rights_of_service(&service);
                 (
                     Identity::Service(name.clone()),
                     ScopeOwner::Service(name.clone()),

@@ -1,28 +1,26 @@
-//! Who is who: roles, services and who may come in at all by the configuration, groups by that and
+//! Who is who: roles and who may come in at all by the configuration, groups and services by that and
 //! by the books.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{PoisonError, RwLock};
+use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 use spawner_core::UserName;
 
 use super::groups::Groups;
 use super::names::Names;
+use super::services::{Service, Services};
 use crate::config::{AuthKind, Config, PasswordTable, check_name};
 use crate::scopes::{
-    Issuer, Owner, Role, RoleError, Roles, Scope, ScopeError, ScopeSet, UserFacts,
+    Issuer, Owner, Role, RoleError, Roles, Scope, ScopeError, ScopeSet, ServiceFacts, UserFacts,
 };
-use crate::store::{Digest, Store, User};
+use crate::store::{Store, User};
 
 /// What is known about people and programs, beside their rows.
 #[derive(Debug)]
 pub(crate) struct Directory {
     roles: Roles,
     groups: Groups,
-    services: BTreeMap<String, Service>,
-    /// Those of services that the hub starts can be new at each start.
-    service_tokens: RwLock<HashMap<Digest, String>>,
+    services: Services,
     names: Names,
     password: PasswordTable,
     allow_all: bool,
@@ -35,15 +33,6 @@ pub(crate) struct Directory {
     token_max_age: Option<SignedDuration>,
 }
 
-/// A program that calls the API with a token of its own.
-#[derive(Debug)]
-pub(crate) struct Service {
-    /// Whether it may do everything.
-    pub(crate) admin: bool,
-    /// Whether its visitors are not asked whether it may know who they are.
-    pub(crate) no_confirm: bool,
-}
-
 /// A role in the configuration that cannot be meant.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DirectoryError {
@@ -54,29 +43,12 @@ pub(crate) enum DirectoryError {
 }
 
 impl Directory {
-    /// Reads the tables `auth`, `role`, `group` and `service`; `store` has the groups of the API.
+    /// Reads the tables `auth`, `role`, `group` and `service`; `store` has what the API made.
     pub(crate) fn new(config: &Config, store: Store) -> Result<Self, DirectoryError> {
-        let tokens = config.services.iter().filter_map(|service| {
-            let token = service.api_token.as_ref()?;
-            Some((Digest::of(token.expose()), service.name.clone()))
-        });
         Ok(Self {
             roles: roles(config)?,
-            groups: Groups::new(&config.groups, store),
-            service_tokens: RwLock::new(tokens.collect()),
-            services: config
-                .services
-                .iter()
-                .map(|service| {
-                    (
-                        service.name.clone(),
-                        Service {
-                            admin: service.admin,
-                            no_confirm: service.oauth_no_confirm || service.admin,
-                        },
-                    )
-                })
-                .collect(),
+            groups: Groups::new(&config.groups, store.clone()),
+            services: Services::new(&config.services, store),
             names: Names::new(&config.auth),
             password: config.auth.password.clone(),
             allow_all: config.auth.allow_all,
@@ -216,41 +188,14 @@ impl Directory {
         self.groups.is_member(user, group)
     }
 
-    /// The service with this token.
-    pub(crate) fn service_by_token(&self, token: &Digest) -> Option<String> {
-        let tokens = self.service_tokens.read();
-        let tokens = tokens.unwrap_or_else(PoisonError::into_inner);
-        tokens.get(token).cloned()
-    }
-
-    /// Makes this the one token of a service.
-    pub(crate) fn set_service_token(&self, service: &str, token: Digest) {
-        let tokens = self.service_tokens.write();
-        let mut tokens = tokens.unwrap_or_else(PoisonError::into_inner);
-        tokens.retain(|_, owner| owner != service);
-        tokens.insert(token, service.to_owned());
-    }
-
-    /// The names of all services.
-    pub(crate) fn service_names(&self) -> impl Iterator<Item = &String> {
-        self.services.keys()
+    /// All services.
+    pub(crate) fn services(&self) -> &Services {
+        &self.services
     }
 
     /// The longest that a token lives that somebody asks for; `None` for no limit.
     pub(crate) fn token_max_age(&self) -> Option<SignedDuration> {
         self.token_max_age
-    }
-
-    /// What is known of a service.
-    pub(crate) fn service(&self, name: &str) -> Option<&Service> {
-        self.services.get(name)
-    }
-
-    /// Every service, by name.
-    pub(crate) fn services(&self) -> impl Iterator<Item = (&str, &Service)> {
-        self.services
-            .iter()
-            .map(|(name, service)| (name.as_str(), service))
     }
 
     /// The roles.
@@ -271,10 +216,15 @@ impl Directory {
         self.with_facts(user, |facts| self.roles.rights_of_user(facts))
     }
 
+    /// The names of the roles that a service holds.
+    pub(crate) fn role_names_of_service(&self, service: &Service) -> Vec<String> {
+        let names = self.roles.names_of_service(&facts(service)).into_iter();
+        names.map(str::to_owned).collect()
+    }
+
     /// All that a service may do.
-    pub(crate) fn rights_of_service(&self, name: &str) -> ScopeSet {
-        let admin = self.services.get(name).is_some_and(|service| service.admin);
-        self.roles.rights_of_service(name, admin)
+    pub(crate) fn rights_of_service(&self, service: &Service) -> ScopeSet {
+        self.roles.rights_of_service(&facts(service))
     }
 
     /// What a token with the scopes `written` may do in the hands of `owner`, who holds `held`.
@@ -297,6 +247,14 @@ impl Directory {
             admin: self.is_admin(user),
             groups: &groups,
         })
+    }
+}
+
+fn facts(service: &Service) -> ServiceFacts<'_> {
+    ServiceFacts {
+        name: &service.name,
+        admin: service.admin,
+        roles: &service.roles,
     }
 }
 

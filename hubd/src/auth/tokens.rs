@@ -105,7 +105,7 @@ pub(crate) enum TokenRefused {
     Note,
     #[error("there is no user {0}")]
     UnknownUser(UserName),
-    #[error("there is no service called {0:?} in the configuration")]
+    #[error("there is no service called {0:?}")]
     UnknownService(String),
     #[error("there is no token {0}")]
     UnknownToken(String),
@@ -154,7 +154,7 @@ impl TokenDesk {
                 Some(user) => Ok(Identity::User(user)),
                 None => Err(TokenRefused::UnknownUser(name)),
             },
-            OwnerName::Service(name) => match self.directory.service(&name) {
+            OwnerName::Service(name) => match self.directory.services().find(&name) {
                 Some(_) => Ok(Identity::Service(name)),
                 None => Err(TokenRefused::UnknownService(name)),
             },
@@ -299,9 +299,17 @@ impl TokenDesk {
             ),
             Identity::Service(name) => (
                 scopes::Owner::Service(name.clone()),
-                self.directory.rights_of_service(name),
+                self.rights_of_service(name),
             ),
         }
+    }
+
+    /// Nothing for a service that is gone meanwhile.
+    fn rights_of_service(&self, name: &str) -> ScopeSet {
+        let service = self.directory.services().find(name);
+        service.map_or_else(ScopeSet::default, |service| {
+            self.directory.rights_of_service(&service)
+        })
     }
 
     fn line(&self, token: &Token) -> TokenLine {

@@ -54,9 +54,9 @@ pub(crate) use {
     findings::{ConfigErrors, Findings, Style},
     group::GroupTable,
     hub::{HubTable, LogFormat},
-    names::check_name,
+    names::{check_name, check_token},
     print::print,
     root::Config,
-    service::ServiceTable,
+    service::{ServiceTable, ServiceUrl, check_client_id, check_redirect_uri},
     spawner::{SingleuserArgs, SpawnerTable},
 };

@@ -90,6 +90,11 @@ pub(super) fn token(token: &str) -> Result<Secret, Fault> {
     Ok(Secret::new(token))
 }
 
+/// What a service's token must be like; the error is a fragment without it.
+pub(crate) fn check_token(text: &str) -> Result<Secret, String> {
+    token(text).map_err(|fault| fault.message)
+}
+
 /// The name of an environment variable.
 pub(super) fn variable(value: &DeValue<'_>) -> Result<String, Fault> {
     let name = text(value)?;

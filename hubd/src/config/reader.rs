@@ -11,7 +11,7 @@ use super::reading::{Reading, Spot};
 use super::source::join;
 use super::spec::{self, TableSpec};
 use super::suggest;
-use super::value::{Fault, found};
+use super::value::{Fault, expected, found};
 
 /// One table being read; an absent one reads as empty.
 pub(super) struct TableReader<'r, 'd> {
@@ -105,6 +105,18 @@ impl<'r, 'd> TableReader<'r, 'd> {
     ) -> Option<PathBuf> {
         let raw = self.get(name, read)?;
         Some(self.reading.path(&raw))
+    }
+
+    /// The entries of a key whose names are the user's own.
+    pub(super) fn map(&mut self, name: &'static str) -> Option<&'d DeTable<'d>> {
+        match self.ask(name)? {
+            DeValue::Table(entries) => Some(entries),
+            other => {
+                let fault = expected("a table", other).help("write { NAME = \"value\" }");
+                self.fault(name, fault);
+                None
+            }
+        }
     }
 
     /// The entries of a table that stands in this one.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde_json::{Map, Value};
 use spawner_core::{Endpoint, Secret};
 use toml::de::DeValue;
 use url::Url;
@@ -10,6 +11,7 @@ use url::Url;
 use super::address::origin;
 use super::base_path::BasePath;
 use super::files::secret_line;
+use super::json;
 use super::names::{name, token};
 use super::reader::TableReader;
 use super::reading::Spot;
@@ -49,6 +51,8 @@ pub(crate) struct ServiceTable {
     pub(crate) oauth_no_confirm: bool,
     /// Whether people are shown a link to it.
     pub(crate) display: bool,
+    /// Whatever is to be shown with it by the API.
+    pub(crate) info: Map<String, Value>,
     /// Whether it may do everything.
     pub(crate) admin: bool,
 }
@@ -60,6 +64,27 @@ pub(crate) struct ServiceUrl {
     pub(crate) text: String,
     /// What that means.
     pub(crate) endpoint: Endpoint,
+}
+
+impl ServiceUrl {
+    /// Reads an address; the error is a fragment.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        checked(url, text)
+    }
+}
+
+/// What the name of a service as an OAuth client must be like; the error is a fragment.
+pub(crate) fn check_client_id(text: &str) -> Result<String, String> {
+    checked(client_id, text)
+}
+
+/// What an address that visitors are sent back to must be like; the error is a fragment.
+pub(crate) fn check_redirect_uri(text: &str) -> Result<String, String> {
+    checked(redirect_uri, text)
+}
+
+fn checked<T>(read: fn(&DeValue<'_>) -> Result<T, Fault>, text: &str) -> Result<T, String> {
+    read(&DeValue::String(text.into())).map_err(|fault| fault.message)
 }
 
 impl ServiceTable {
@@ -134,6 +159,11 @@ pub(super) const SPEC: TableSpec = TableSpec {
             "true",
             "Whether people find a link to it on their home page, if it has a `url`.",
         ),
+        KeySpec::new(
+            "info",
+            "{}",
+            "Whatever programs are to be told of it by the API, in keys of your own.",
+        ),
         KeySpec::unset(
             "oauth_client_id",
             "\"service-grader\"",
@@ -170,6 +200,7 @@ pub(super) fn read(mut table: TableReader<'_, '_>) -> ServiceTable {
         cwd: table.path("cwd", some_text),
         url: table.get("url", url),
         display: table.get("display", flag).unwrap_or(true),
+        info: info(&mut table),
         oauth_client_id: table.get("oauth_client_id", client_id),
         oauth_redirect_uri: table.get("oauth_redirect_uri", redirect_uri),
         oauth_no_confirm: table.get("oauth_no_confirm", flag).unwrap_or_default(),
@@ -201,6 +232,14 @@ fn check(service: &ServiceTable, table: &mut TableReader<'_, '_>) {
                 .help("give it a `url` or an `oauth_redirect_uri`, or leave this out");
             table.fault(name, fault);
         }
+    }
+}
+
+fn info(table: &mut TableReader<'_, '_>) -> Map<String, Value> {
+    let path = table.key("info");
+    match table.map("info") {
+        Some(entries) => json::from_table(table.reading(), &path, entries),
+        None => Map::new(),
     }
 }
 
@@ -302,4 +341,23 @@ fn token_in(path: &Path) -> Result<Secret, Fault> {
         help: fault.help,
         ..Fault::new(format!("{shown}: {}", fault.message))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::Config;
+
+    #[test]
+    fn info_is_whatever_its_administrator_writes() {
+        let text = "auth = { kind = 'dummy' }\n[[service]]\nname = 'board'\n\
+            api_token = '0123456789abcdef'\n[service.info]\nroom = 7\ntags = ['a', { b = true }]\n";
+        let service = Config::parse(text, "test").unwrap().services.remove(0);
+        let info = json!({"room": 7, "tags": ["a", {"b": true}]});
+        assert_eq!(Some(&service.info), info.as_object());
+        let text = text.replace("[service.info]", "info = 7 #");
+        let errors = Config::parse(&text, "test").err().unwrap().to_string();
+        assert!(errors.contains("expected a table"), "{errors}");
+    }
 }

@@ -18,7 +18,7 @@ use super::source::join;
 use super::spec::{KeySpec, TableSpec};
 use super::suggest;
 use super::url_path::check_path;
-use super::value::{Fault, count, expected, flag, one_of, port, quote, some_text, text};
+use super::value::{Fault, count, flag, one_of, port, quote, some_text, text};
 
 /// The spawners that every hubd has.
 const BUILT_IN_KINDS: [&str; 3] = ["local", "simple", "docker"];
@@ -402,15 +402,9 @@ fn default_url(value: &DeValue<'_>) -> Result<String, Fault> {
 /// The variables. Their values may be secret, so none is quoted.
 pub(super) fn environment(table: &mut TableReader<'_, '_>) -> BTreeMap<String, String> {
     let name = "environment";
-    let Some(()) = table.get(name, |value| match value {
-        DeValue::Table(_) => Ok(()),
-        other => Err(expected("a table", other).help("write { NAME = \"value\" }")),
-    }) else {
-        return BTreeMap::new();
-    };
     let path = table.key(name);
     let mut environment = BTreeMap::new();
-    let Some(entries) = table.table(name) else {
+    let Some(entries) = table.map(name) else {
         return environment;
     };
     for (name, value) in entries {

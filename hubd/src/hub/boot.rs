@@ -37,7 +37,7 @@ use crate::oauth::Provider;
 use crate::pages::{PagesState, Templates};
 use crate::proxy::{Proxy, ProxyOptions, TrustedProxies};
 use crate::servers::{Limits, Routes, Servers, Setup};
-use crate::services::{self, Culler, Ground, Services};
+use crate::services::{Culler, Ground, Services};
 use crate::store::Store;
 use crate::tasks::{Tasks, bounded};
 
@@ -95,11 +95,14 @@ impl HubBuilder {
 
         let (tasks, metrics) = (Tasks::default(), Metrics::new(store.counters()));
         let base_url = config.hub.base_url.as_str();
-        let to_services = services::routes(&config.services, base_url);
-        let routes = Arc::new(Routes::new(base_url, to_services));
-        let tables = config.services.clone();
-        let services = Services::new(tables, base_url, Arc::clone(&directory));
-        services.register(&store).await?;
+        let routes = Arc::new(Routes::new(base_url));
+        let services = Services::new(
+            config.services.clone(),
+            base_url,
+            store.clone(),
+            Arc::clone(&routes),
+        );
+        services.register().await?;
         let urls = urls(&config.hub, address);
         let servers = Servers::new(Setup {
             store: store.clone(),
@@ -255,12 +258,12 @@ async fn make_named_groups(store: &Store, directory: &Directory) -> Result<(), H
 
 /// Makes the tokens of earlier times fit the configuration of now.
 async fn fit_tokens(store: &Store, directory: &Directory) -> Result<(), HubError> {
-    let services = directory.service_names().cloned().collect();
+    let services = directory.services().names();
     let gone = store.tokens().keep_services(services).await?;
     if gone > 0 {
         tracing::info!(
             count = gone,
-            "tokens of services that are no longer configured are deleted"
+            "tokens of services that are no longer there are deleted"
         );
     }
     if let Some(max) = directory.token_max_age() {

@@ -38,7 +38,7 @@ impl Provider {
                 Some(Asker::Server(id))
             }
             ClientOf::Service(name) => {
-                self.directory.service(name)?;
+                self.directory.services().find(name)?;
                 Some(Asker::Service(name.clone()))
             }
         }
@@ -71,7 +71,7 @@ impl Provider {
         match asker {
             Asker::Server(id) => visitor.user().is_some_and(|user| user.name == id.user),
             Asker::Service(name) => {
-                let service = self.directory.service(name);
+                let service = self.directory.services().find(name);
                 service.is_some_and(|service| service.no_confirm)
             }
         }

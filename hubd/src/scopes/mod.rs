@@ -30,7 +30,7 @@ pub(crate) use check::{Access, Target, VisibleNames, VisibleUsers};
 pub(crate) use expand::{Issuer, Owner, expand};
 pub(crate) use name::ScopeName;
 pub(crate) use reveal::UserFields;
-pub(crate) use roles::{Role, RoleError, Roles, UserFacts};
+pub(crate) use roles::{Role, RoleError, Roles, ServiceFacts, UserFacts};
 pub(crate) use scope::{Filter, Scope, ScopeError};
 pub(crate) use set::{ScopeSet, Targets};
 pub(crate) use token::{check_asked, token_rights};

@@ -45,6 +45,17 @@ pub(crate) struct UserFacts<'a> {
     pub(crate) groups: &'a [String],
 }
 
+/// What is known of a service when rights are asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ServiceFacts<'a> {
+    /// Which one.
+    pub(crate) name: &'a str,
+    /// The admin flag.
+    pub(crate) admin: bool,
+    /// Roles that it was given by their names, beside those that name it.
+    pub(crate) roles: &'a [String],
+}
+
 /// Why a role of the configuration cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RoleError {
@@ -173,8 +184,8 @@ impl Roles {
     }
 
     /// The names of the roles a service holds.
-    pub(crate) fn names_of_service(&self, service: &str, admin: bool) -> Vec<&str> {
-        self.names(|role| held_by_service(role, service, admin))
+    pub(crate) fn names_of_service(&self, service: &ServiceFacts<'_>) -> Vec<&str> {
+        self.names(|role| held_by_service(role, service))
     }
 
     /// All that a user may do: their own roles and those of their groups.
@@ -185,9 +196,9 @@ impl Roles {
     }
 
     /// All that a service may do.
-    pub(crate) fn rights_of_service(&self, service: &str, admin: bool) -> ScopeSet {
-        let owner = Owner::Service(service.to_owned());
-        self.rights(&owner, |role| held_by_service(role, service, admin))
+    pub(crate) fn rights_of_service(&self, service: &ServiceFacts<'_>) -> ScopeSet {
+        let owner = Owner::Service(service.name.to_owned());
+        self.rights(&owner, |role| held_by_service(role, service))
     }
 
     /// The names of the roles that a group's members hold by it.
@@ -227,8 +238,10 @@ fn holds_directly(role: &Role, user: &UserFacts<'_>) -> bool {
     role.name == USER || (role.name == ADMIN && user.admin) || role.users.contains(user.name)
 }
 
-fn held_by_service(role: &Role, service: &str, admin: bool) -> bool {
-    (role.name == ADMIN && admin) || role.services.contains(service)
+fn held_by_service(role: &Role, service: &ServiceFacts<'_>) -> bool {
+    (role.name == ADMIN && service.admin)
+        || role.services.contains(service.name)
+        || service.roles.contains(&role.name)
 }
 
 fn is_role_name(name: &str) -> bool {
@@ -251,6 +264,14 @@ mod tests {
             name: name.into(),
             scopes: Some(scopes(scopes_)),
             ..Role::default()
+        }
+    }
+
+    fn service(name: &str, admin: bool) -> ServiceFacts<'_> {
+        ServiceFacts {
+            name,
+            admin,
+            roles: &[],
         }
     }
 
@@ -290,9 +311,9 @@ mod tests {
             )
         };
         let roles = Roles::new([culler]).unwrap();
-        assert!(roles.rights_of_service("other", false).is_empty());
+        assert!(roles.rights_of_service(&service("other", false)).is_empty());
         assert_eq!(
-            roles.rights_of_service("culler", false).texts(),
+            roles.rights_of_service(&service("culler", false)).texts(),
             [
                 "delete:servers",
                 "list:users",
@@ -302,13 +323,24 @@ mod tests {
             ]
         );
         assert_eq!(
-            roles.names_of_service("culler", true),
+            roles.names_of_service(&service("culler", true)),
             ["admin", "cull-idle"]
         );
         assert_eq!(
-            roles.rights_of_service("other", true),
+            roles.rights_of_service(&service("other", true)),
             alice_with(&roles, true, &[]),
             "an admin's rights hold for everything, whoever the admin is"
+        );
+        let given = ServiceFacts {
+            roles: &["cull-idle".to_owned(), "no-such-role".to_owned()],
+            ..service("other", false)
+        };
+        assert_eq!(roles.names_of_service(&given), ["cull-idle"]);
+        assert!(
+            roles
+                .rights_of_service(&given)
+                .texts()
+                .contains(&"read:services!service=other".to_owned())
         );
     }
 

@@ -75,7 +75,7 @@ fn always(owner: &Owner, issuer: &Issuer) -> Vec<Scope> {
 #[cfg(test)]
 mod tests {
     use super::super::testing::{scopes, server, user};
-    use super::super::{Roles, UserFacts};
+    use super::super::{Roles, ServiceFacts, UserFacts};
     use super::*;
 
     fn nobody(_: &UserName, _: &str) -> bool {
@@ -144,7 +144,11 @@ mod tests {
     #[test]
     fn a_service_may_say_its_name_if_it_may_read_it() {
         let culler = Owner::Service("culler".into());
-        let admin = Roles::new([]).unwrap().rights_of_service("culler", true);
+        let admin = Roles::new([]).unwrap().rights_of_service(&ServiceFacts {
+            name: "culler",
+            admin: true,
+            roles: &[],
+        });
         let rights = token_rights(&[], &culler, &Issuer::Hub, &admin, &nobody);
         assert_eq!(rights.to_string(), "read:services:name!service=culler");
         let rights = token_rights(&[], &culler, &Issuer::Hub, &ScopeSet::default(), &nobody);

@@ -12,48 +12,57 @@ use crate::proxy::{Route, Snapshot};
 #[derive(Debug)]
 pub(crate) struct Routes {
     base_url: String,
-    /// Those of services, which are there as long as the hub.
-    fixed: Vec<Route>,
-    endpoints: Mutex<BTreeMap<ServerId, Endpoint>>,
+    table: Mutex<Table>,
     snapshots: watch::Sender<Arc<Snapshot>>,
 }
 
+#[derive(Debug, Default)]
+struct Table {
+    services: Vec<Route>,
+    servers: BTreeMap<ServerId, Endpoint>,
+}
+
 impl Routes {
-    /// A table without servers, of a hub at `base_url` with these routes to services.
-    pub(crate) fn new(base_url: &str, services: Vec<Route>) -> Self {
+    /// An empty table, of a hub at `base_url`.
+    pub(crate) fn new(base_url: &str) -> Self {
         let first = Snapshot {
             version: 0,
-            routes: services.clone(),
+            routes: Vec::new(),
         };
-        let base_url = base_url.to_owned();
         Self {
-            base_url,
-            fixed: services,
-            endpoints: Mutex::default(),
+            base_url: base_url.to_owned(),
+            table: Mutex::default(),
             snapshots: watch::Sender::new(Arc::new(first)),
         }
     }
 
+    /// Makes these the routes to services. `all` is asked while nobody else changes the table, so that
+    /// of two changes at once the later answer stays.
+    pub(crate) fn set_services(&self, all: impl FnOnce() -> Vec<Route>) {
+        self.change(|table| {
+            let old = std::mem::replace(&mut table.services, all());
+            old != table.services
+        });
+    }
+
     /// Routes to `server`, also in the place of an older address.
     pub(crate) fn add(&self, server: &ServerId, endpoint: &Endpoint) {
-        self.change(|endpoints| {
-            let old = endpoints.insert(server.clone(), endpoint.clone());
+        self.change(|table| {
+            let old = table.servers.insert(server.clone(), endpoint.clone());
             old.as_ref() != Some(endpoint)
         });
     }
 
     /// Routes to `server` no longer.
     pub(crate) fn remove(&self, server: &ServerId) {
-        self.change(|endpoints| endpoints.remove(server).is_some());
+        self.change(|table| table.servers.remove(server).is_some());
     }
 
     /// Where `server` is reached, if it is.
     pub(crate) fn get(&self, server: &ServerId) -> Option<Endpoint> {
-        self.endpoints
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(server)
-            .cloned()
+        let table = self.table.lock();
+        let table = table.unwrap_or_else(PoisonError::into_inner);
+        table.servers.get(server).cloned()
     }
 
     /// The snapshots, beginning with the present one.
@@ -71,18 +80,16 @@ impl Routes {
         self.change(|_| true);
     }
 
-    fn change(&self, change: impl FnOnce(&mut BTreeMap<ServerId, Endpoint>) -> bool) {
-        let mut endpoints = self
-            .endpoints
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if !change(&mut endpoints) {
+    fn change(&self, change: impl FnOnce(&mut Table) -> bool) {
+        let table = self.table.lock();
+        let mut table = table.unwrap_or_else(PoisonError::into_inner);
+        if !change(&mut table) {
             return;
         }
-        let servers = endpoints
-            .iter()
+        let servers = table.servers.iter();
+        let servers = servers
             .map(|(server, endpoint)| Route::new(&self.base_url, server.clone(), endpoint.clone()));
-        let routes = self.fixed.iter().cloned().chain(servers).collect();
+        let routes = table.services.iter().cloned().chain(servers).collect();
         // Published under the lock, or an older table could overtake a newer one.
         self.snapshots.send_modify(|snapshot| {
             *snapshot = Arc::new(Snapshot {
@@ -101,7 +108,7 @@ mod tests {
 
     #[test]
     fn each_change_is_one_snapshot() {
-        let routes = Routes::new("/", Vec::new());
+        let routes = Routes::new("/");
         let snapshots = routes.subscribe();
         let alice = ServerId::default_of(UserName::new("alice").unwrap());
         let here = Endpoint::Tcp {
@@ -124,5 +131,12 @@ mod tests {
         routes.remove(&alice);
         routes.remove(&alice);
         assert_eq!((seen(), routes.get(&alice)), ((3, 0), None));
+        let services = || vec![Route::of_service("/services/x/".into(), here.clone())];
+        routes.set_services(services);
+        routes.set_services(services);
+        routes.add(&alice, &here);
+        assert_eq!(seen(), (5, 2));
+        routes.set_services(Vec::new);
+        assert_eq!(seen(), (6, 1), "of the server");
     }
 }

@@ -240,7 +240,7 @@ struct Bench {
 }
 
 fn bench(store: &Store, world: &Arc<World>, limits: Limits) -> Bench {
-    let (tasks, routes) = (Tasks::default(), Arc::new(Routes::new("/", Vec::new())));
+    let (tasks, routes) = (Tasks::default(), Arc::new(Routes::new("/")));
     let ends = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&ends);
     let servers = Servers::new(Setup {

@@ -156,9 +156,8 @@ impl Keeper {
         }
         let token = new_token();
         let digest = Digest::of(token.expose());
-        self.ground
-            .directory
-            .set_service_token(&service.name, digest);
+        let known = self.ground.directory.services();
+        known.set_token(&service.name, digest);
         // It is the secret of its OAuth client as well, as the contract has it.
         if let Some(client) = client(service, &self.ground.urls.base_url, digest) {
             let clients = self.ground.store.clients();

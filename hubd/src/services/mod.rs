@@ -1,4 +1,4 @@
-//! What belongs to the hub beside its servers: the services of the configuration, and the culler.
+//! What belongs to the hub beside its servers: the services, and the culler.
 //!
 //! ```text
 //! [[service]] --token-------------> auth: who it is              (external and managed ones)
@@ -6,6 +6,8 @@
 //!             --command--> Keeper --start--> process --end--> a pause, then again
 //!                            |  a mark in its environment, a log, a fresh token
 //!                            '--stop of the hub--> its whole tree ends
+//!
+//! POST {api}/services/NAME --> the books: an external one, with a token, a route and a client
 //!
 //! [culler]  Servers::last_use --> Watch --> decide --> a reason in the books, then a stop
 //! ```
@@ -24,4 +26,4 @@ mod list;
 
 pub(crate) use culler::Culler;
 pub(crate) use keeper::Ground;
-pub(crate) use list::{Services, routes};
+pub(crate) use list::{Services, Shown};

@@ -1,7 +1,7 @@
 //! The servers and services as OAuth clients: who may ask the hub to sign somebody in.
 //!
 //! The client of a server comes and goes with its run (see the launches); that of a service is there
-//! as long as the service stands in the configuration. There is no other way to make one.
+//! as long as the service is. There is no other way to make one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,6 +27,7 @@ statements! {
     DELETE = "DELETE FROM oauth_clients WHERE client_id = ?1 RETURNING client_id";
     CREATE = "INSERT INTO oauth_clients (client_id, server, secret_hash, redirect_uri, allowed_scopes)
               VALUES (?1, ?2, ?3, ?4, ?5) RETURNING *";
+    OF_SERVICE = "SELECT client_id FROM oauth_clients WHERE service = ?1";
     DELETE_OF_SERVER = "DELETE FROM oauth_clients WHERE server = ?1 RETURNING client_id";
     DELETE_OF_USER = "DELETE FROM oauth_clients
         WHERE server IN (SELECT id FROM servers WHERE user = ?1) RETURNING client_id";
@@ -48,7 +49,7 @@ pub(crate) struct OauthClient {
 pub(crate) enum ClientOf {
     /// A server, during one run.
     Server(ServerRowId),
-    /// A service, by the name it has in the configuration.
+    /// A service, by its name.
     Service(String),
 }
 
@@ -90,9 +91,7 @@ impl Clients<'_> {
                             && old.of == ClientOf::Service(service.clone())
                     });
                     if !stays {
-                        tokens::delete_of_client(rows, &old.client_id)?;
-                        rows.all(DELETE, [&old.client_id], |_| Ok(()))?;
-                        rows.changed(Change::ClientGone(old.client_id));
+                        delete(rows, old.client_id)?;
                     }
                 }
                 clients
@@ -160,7 +159,8 @@ pub(super) fn create(
     Ok(())
 }
 
-fn put_of_service(
+/// Registers the client of a service, or changes it, as part of a job.
+pub(super) fn put_of_service(
     rows: &mut Rows<'_>,
     service: &str,
     client: &NewClient,
@@ -174,6 +174,21 @@ fn put_of_service(
     );
     let client = rows.the(PUT_SERVICE, values, OauthClient::from_row)?;
     rows.changed(Change::Client(Arc::new(client)));
+    Ok(())
+}
+
+/// Deletes the client of a service and all that it was issued, as part of a job.
+pub(super) fn delete_of_service(rows: &mut Rows<'_>, service: &str) -> Result<(), StoreError> {
+    for id in rows.all(OF_SERVICE, [service], |row| row.get("client_id"))? {
+        delete(rows, id)?;
+    }
+    Ok(())
+}
+
+fn delete(rows: &mut Rows<'_>, client_id: String) -> Result<(), StoreError> {
+    tokens::delete_of_client(rows, &client_id)?;
+    rows.all(DELETE, [&client_id], |_| Ok(()))?;
+    rows.changed(Change::ClientGone(client_id));
     Ok(())
 }
 

@@ -74,6 +74,14 @@ pub(super) fn forget_group(rows: &mut Rows<'_>, group: &str) -> Result<(), Store
     })
 }
 
+/// A service is gone.
+pub(super) fn forget_service(rows: &mut Rows<'_>, service: &str) -> Result<(), StoreError> {
+    rewrite(rows, service, |filter| match filter.split_once('=') {
+        Some(("service", name)) if name == service => Fate::Ends,
+        _ => Fate::Stays,
+    })
+}
+
 /// What becomes of a scope.
 enum Fate {
     Stays,

@@ -17,6 +17,7 @@ use super::meta::{self, SigningKey};
 use super::mirror::Mirror;
 use super::rows::Rows;
 use super::servers::Servers;
+use super::services::Services;
 use super::sessions::Sessions;
 use super::signups::Signups;
 use super::state_dir::{StateDir, database_in, failed};
@@ -150,9 +151,14 @@ impl Store {
         Signups(self)
     }
 
-    /// The servers as OAuth clients.
+    /// The servers and services as OAuth clients.
     pub(crate) fn clients(&self) -> Clients<'_> {
         Clients(self)
+    }
+
+    /// Services that were made through the API.
+    pub(crate) fn services(&self) -> Services<'_> {
+        Services(self)
     }
 
     /// Who opened servers that are not theirs.

@@ -18,6 +18,7 @@ use super::groups::{self, Group};
 use super::ids::{GroupId, ServerRowId, SessionRowId, TokenId, UserId};
 use super::rows::Statement;
 use super::servers::{self, Server};
+use super::services::{self, Service};
 use super::sessions::{self, Session};
 use super::signups::{self, Signup};
 use super::tokens::{self, Token};
@@ -35,6 +36,8 @@ pub(super) enum Change {
     ServerGone(ServerRowId),
     Client(Arc<OauthClient>),
     ClientGone(String),
+    Service(Arc<Service>),
+    ServiceGone(String),
     Token(Arc<Token>),
     TokenGone(TokenId),
     Session(Arc<Session>),
@@ -53,6 +56,7 @@ pub(super) struct Mirror {
     pub(super) groups: groups::Table,
     pub(super) servers: servers::Table,
     pub(super) clients: clients::Table,
+    pub(super) services: services::Table,
     pub(super) tokens: tokens::Table,
     pub(super) sessions: sessions::Table,
     pub(super) signups: signups::Table,
@@ -77,6 +81,10 @@ impl Mirror {
         })?;
         each(conn, path, "oauth_clients", clients::ALL, |row| {
             mirror.clients.put(Arc::new(OauthClient::from_row(row)?));
+            Ok(())
+        })?;
+        each(conn, path, "services", services::ALL, |row| {
+            mirror.services.put(Arc::new(Service::from_row(row)?));
             Ok(())
         })?;
         each(conn, path, "tokens", tokens::ALL, |row| {
@@ -112,6 +120,8 @@ impl Mirror {
             }
             Change::Client(client) => self.clients.put(client),
             Change::ClientGone(id) => self.clients.remove(&id),
+            Change::Service(service) => self.services.put(service),
+            Change::ServiceGone(name) => self.services.remove(&name),
             Change::Token(token) => self.tokens.put(token),
             Change::TokenGone(id) => self.tokens.remove(id),
             Change::Session(session) => self.sessions.put(session),

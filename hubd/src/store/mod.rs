@@ -38,6 +38,7 @@ mod migrate;
 mod mirror;
 mod rows;
 mod servers;
+mod services;
 mod sessions;
 mod signups;
 mod state_dir;
@@ -62,6 +63,7 @@ pub(crate) use self::{
     ids::{ServerRowId, TokenId, UserId},
     launches::NewLaunch,
     servers::{Server, ServerChange, Stage},
+    services::Service,
     sessions::{NewSession, Session},
     signups::Signup,
     tokens::{NewToken, Owner, Token, TokenKind},

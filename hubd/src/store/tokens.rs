@@ -29,6 +29,7 @@ statements! {
     PURGE = "DELETE FROM tokens WHERE expires_at <= ?1 RETURNING id";
     SHORTEN = "UPDATE tokens SET expires_at = created + ?1
         WHERE kind = 'api' AND (expires_at IS NULL OR expires_at > created + ?1) RETURNING *";
+    REVOKE_OF_SERVICE = "DELETE FROM tokens WHERE service = ?1 RETURNING id";
     OF_SERVICES = "SELECT id, service FROM tokens WHERE service IS NOT NULL";
     DELETE_OF_SERVER = "DELETE FROM tokens
         WHERE server = ?1 OR client_id IN (SELECT client_id FROM oauth_clients WHERE server = ?1) RETURNING id";
@@ -88,7 +89,7 @@ impl TokenKind {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Owner {
     User(UserId),
-    /// A service, by the name it has in the configuration.
+    /// A service, by its name.
     Service(String),
 }
 
@@ -339,6 +340,11 @@ pub(super) fn delete_of_server(
 /// Deletes what a client was issued, as part of a job.
 pub(super) fn delete_of_client(rows: &mut Rows<'_>, client: &str) -> Result<usize, StoreError> {
     delete(rows, DELETE_OF_CLIENT, [client])
+}
+
+/// Deletes the tokens of a service, as part of a job.
+pub(super) fn delete_of_service(rows: &mut Rows<'_>, service: &str) -> Result<usize, StoreError> {
+    delete(rows, REVOKE_OF_SERVICE, [service])
 }
 
 /// Deletes the tokens of a user and those that the clients of their servers were issued for

@@ -77,6 +77,7 @@ pub(crate) async fn damaged(answer: Answer, fault: &Fault) -> Option<Answer> {
             };
             pieces.flat_map(cut).boxed()
         }),
+        Fault::Twice => answer,
         Fault::Ends => answer.map(|pieces| pieces.take(1).boxed()),
     })
 }

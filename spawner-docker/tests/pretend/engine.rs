@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -188,6 +189,15 @@ impl Pretend {
     }
 }
 
+impl Inner {
+    async fn answer(&self, verb: Verb, request: Request<Bytes>) -> io::Result<Answer> {
+        match &self.real {
+            None => Ok(self.world.answer(verb, request)),
+            Some(socket) => forward(socket, request).await,
+        }
+    }
+}
+
 async fn connection(inner: Arc<Inner>, stream: UnixStream) {
     let service = service_fn(|request| respond(Arc::clone(&inner), request));
     // A fault that closes the connection is an error here.
@@ -216,10 +226,21 @@ async fn respond(
         fault,
         Some(Fault::Status(..) | Fault::Hangs | Fault::Resets | Fault::Garbage)
     );
-    let whole = match &inner.real {
-        _ if !reached => answer::empty(),
-        None => inner.world.answer(verb, request).await,
-        Some(socket) => forward(socket, request).await?,
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    let request = Request::from_parts(parts, body);
+    if matches!(fault, Some(Fault::Twice)) {
+        let first = inner.answer(verb, request.clone()).await?;
+        assert!(
+            first.status().is_success(),
+            "{first:?}",
+            first = first.status()
+        );
+    }
+    let whole = if reached {
+        inner.answer(verb, request).await?
+    } else {
+        answer::empty()
     };
     let whole = if matches!(fault, Some(Fault::Garbage)) {
         answer::answer(200, "")
@@ -237,14 +258,12 @@ async fn respond(
     Ok(answer::body(seen))
 }
 
-async fn forward(socket: &str, request: Request<Incoming>) -> io::Result<Answer> {
-    let (parts, body) = request.into_parts();
-    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+async fn forward(socket: &str, request: Request<Bytes>) -> io::Result<Answer> {
     let stream = UnixStream::connect(socket).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;
-    let request = Request::from_parts(parts, Full::new(body));
+    let request = request.map(Full::new);
     // The connection lives in the body's stream, and with it.
     let mut connection = Box::pin(connection);
     let answer = tokio::select! {

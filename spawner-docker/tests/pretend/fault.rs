@@ -19,4 +19,6 @@ pub(crate) enum Fault {
     Trickles,
     /// The answer ends, as if all was said, with the first piece of it.
     Ends,
+    /// The call happens twice, as if the same had been asked for before, and the second answer comes.
+    Twice,
 }

@@ -8,8 +8,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
 use http::Request;
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -115,14 +113,14 @@ impl World {
         ended
     }
 
-    pub(crate) async fn answer(&self, verb: Verb, request: Request<Incoming>) -> Answer {
+    pub(crate) fn answer(&self, verb: Verb, request: Request<Bytes>) -> Answer {
         let uri = request.uri().clone();
         let path = strip_version(uri.path()).to_owned();
         let query: HashMap<String, String> =
             url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
                 .into_owned()
                 .collect();
-        let body = request.into_body().collect().await.unwrap().to_bytes();
+        let body = request.into_body();
         let subject = path
             .split('/')
             .nth(2)

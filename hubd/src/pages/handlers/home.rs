@@ -83,7 +83,7 @@ fn services(visit: &Visit, member: Member<'_>) -> Vec<ServiceLink> {
         let target = Target::Service(name);
         rights.allows(ScopeName::AccessServices, target).is_yes()
     };
-    let services = visit.app().services.models().into_iter();
+    let services = visit.app().services.all().into_iter();
     let shown = services
         .filter(|service| service.display && !service.prefix.is_empty() && may_use(&service.name));
     shown

@@ -230,12 +230,13 @@ fn app(config: &Config, base_url: &str, factory: Arc<dyn SpawnerFactory>) -> App
     let store = Store::open_in_memory().unwrap();
     let directory = Arc::new(Directory::new(config, store.clone()).unwrap());
     let metrics = Metrics::new(store.counters());
+    let routes = Arc::new(Routes::new(base_url));
     let servers = Servers::new(Setup {
         store: store.clone(),
         factory,
         tasks: Tasks::default(),
         metrics: metrics.clone(),
-        routes: Arc::new(Routes::new(base_url, Vec::new())),
+        routes: Arc::clone(&routes),
         urls: HubUrls {
             base_url: base_url.to_owned(),
             api_url: format!("http://127.0.0.1:1{base_url}hub/api"),
@@ -247,7 +248,12 @@ fn app(config: &Config, base_url: &str, factory: Arc<dyn SpawnerFactory>) -> App
         named_servers_per_user: 2,
         on_end: Vec::new(),
     });
-    let services = Services::new(config.services.clone(), base_url, Arc::clone(&directory));
+    let services = Services::new(
+        config.services.clone(),
+        base_url,
+        store.clone(),
+        Arc::clone(&routes),
+    );
     let culler = Culler::new(
         config.culler.clone(),
         Arc::clone(&directory),

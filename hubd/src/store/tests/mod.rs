@@ -12,8 +12,8 @@ use spawner_core::{LaunchId, ServerName, SpawnerState, UserOptions};
 use super::digest::Digest;
 use super::mirror::Mirror;
 use super::{
-    NewClient, NewLaunch, NewSession, NewToken, Owner, Server, ServerRowId, Store, TokenKind, User,
-    UserId,
+    NewClient, NewLaunch, NewSession, NewToken, Owner, Server, ServerRowId, Service, Store,
+    TokenKind, User, UserId,
 };
 
 mod commits;
@@ -90,6 +90,29 @@ pub(super) fn token(owner: Owner, text: &str) -> NewToken {
         expires_at: None,
         session_id: None,
     }
+}
+
+/// A service and its client, which is named after it.
+pub(super) fn service(name: &str, token: &str) -> (Service, NewClient) {
+    let service = Service {
+        name: name.to_owned(),
+        token: Digest::of(token),
+        admin: false,
+        roles: vec!["grading".to_owned()],
+        url: Some("http://127.0.0.1:1".to_owned()),
+        client_id: format!("service-{name}"),
+        redirect_uri: None,
+        no_confirm: false,
+        display: true,
+        info: serde_json::Map::new(),
+    };
+    let client = NewClient {
+        client_id: service.client_id.clone(),
+        secret: service.token,
+        redirect_uri: format!("/services/{name}/oauth_callback"),
+        allowed_scopes: Vec::new(),
+    };
+    (service, client)
 }
 
 pub(super) fn session(user: UserId, cookie: &str, id: &str, end: Timestamp) -> NewSession {

@@ -33,6 +33,8 @@ enum Act {
     Purge(i64),
     Touch(i64, i64),
     Visit(i64, u8, i64),
+    Service(u8, u8),
+    DeleteService(u8),
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -63,7 +65,9 @@ fn act() -> impl Strategy<Value = Act> {
         (id.clone(), pick.clone()).prop_map(|(user, cookie)| Act::Session(user, cookie)),
         (0..9_i64).prop_map(Act::Purge),
         (id.clone(), 0..9_i64).prop_map(|(id, second)| Act::Touch(id, second)),
-        (id, pick, 0..9_i64).prop_map(|(id, who, second)| Act::Visit(id, who, second)),
+        (id, pick.clone(), 0..9_i64).prop_map(|(id, who, second)| Act::Visit(id, who, second)),
+        (pick.clone(), pick.clone()).prop_map(|(name, token)| Act::Service(name, token)),
+        pick.prop_map(Act::DeleteService),
     ]
 }
 
@@ -184,6 +188,11 @@ async fn perform(store: &Store, act: Act) {
             let noted = store.visits().note(ServerRowId(id), visitor, at(second));
             drop(noted.await);
         }
+        Act::Service(n, token) => {
+            let (service, client) = service(&format!("service{n}"), &format!("token{token}"));
+            drop(store.services().create(service, Some(client)).await);
+        }
+        Act::DeleteService(n) => drop(store.services().delete(&format!("service{n}")).await),
     }
 }
 

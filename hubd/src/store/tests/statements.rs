@@ -1,8 +1,8 @@
 //! Every statement against a fresh file: a misspelt column is found here and not by a user.
 
 use super::super::{
-    activity, clients, grants, groups, launches, meta, servers, sessions, signups, tokens, users,
-    visits, writer,
+    activity, clients, grants, groups, launches, meta, servers, services, sessions, signups,
+    tokens, users, visits, writer,
 };
 use super::*;
 
@@ -16,6 +16,7 @@ async fn every_statement_can_be_prepared() {
         ("launches", launches::STATEMENTS),
         ("meta", meta::STATEMENTS),
         ("servers", servers::STATEMENTS),
+        ("services", services::STATEMENTS),
         ("sessions", sessions::STATEMENTS),
         ("signups", signups::STATEMENTS),
         ("tokens", tokens::STATEMENTS),
@@ -45,6 +46,7 @@ async fn deletions_use_an_index() {
         signups::STATEMENTS,
         clients::STATEMENTS,
         groups::STATEMENTS,
+        services::STATEMENTS,
     ]
     .concat()
     .into_iter()
