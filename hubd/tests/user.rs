@@ -3,7 +3,7 @@
 mod program;
 
 use std::fs::{self, Permissions};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::PathBuf;
@@ -22,6 +22,8 @@ log = "warn"
 kind = "password"
 allowed_users = ["alice"]
 admin_users = ["root"]
+[auth.password]
+allow_signup = true
 [spawner]
 kind = "simple"
 cmd = ["sleep", "60"]
@@ -104,16 +106,46 @@ impl World {
 
 /// Asks the API to start somebody's server; says the status.
 fn start_server(address: &str, user: &str) -> String {
+    let path = format!("POST /hub/api/users/{user}/server");
+    let token = "Authorization: token token-of-the-starter\r\n";
+    status_line(&ask(address, &path, token, ""))
+}
+
+/// What the hub says to who has this token.
+fn status_of(address: &str, token: &str) -> String {
+    let token = format!("Authorization: token {token}\r\n");
+    status_line(&ask(address, "GET /hub/api/user", &token, ""))
+}
+
+/// Asks for an account on the page for that.
+fn sign_up(address: &str, name: &str) {
+    let page = ask(address, "GET /hub/signup", "", "");
+    let (_, token) = page.split_once("_xsrf=").expect("a cookie");
+    let (token, _) = token.split_once(';').expect("its end");
+    let headers =
+        format!("Cookie: _xsrf={token}\r\nContent-Type: application/x-www-form-urlencoded\r\n");
+    let token = token.replace('|', "%7C").replace(':', "%3A");
+    let form = format!("_xsrf={token}&username={name}&password=correct+horse&again=correct+horse");
+    let answer = status_line(&ask(address, "POST /hub/signup", &headers, &form));
+    assert!(answer.contains("202"), "{answer}");
+}
+
+/// Makes one request and reads all of the answer.
+fn ask(address: &str, line: &str, headers: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("a connection");
+    let length = body.len();
     let request = format!(
-        "POST /hub/api/users/{user}/server HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
-         Authorization: token token-of-the-starter\r\nContent-Length: 0\r\n\r\n"
+        "{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nSec-Fetch-Mode: navigate\r\n\
+         {headers}Content-Length: {length}\r\n\r\n{body}"
     );
     stream.write_all(request.as_bytes()).expect("a request");
-    let mut status = String::new();
-    let mut answer = BufReader::new(stream);
-    answer.read_line(&mut status).expect("an answer");
-    status
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+fn status_line(answer: &str) -> String {
+    answer.lines().next().unwrap_or_default().to_owned()
 }
 
 /// Runs a story in a world without a hub and in one with a running hub.
@@ -158,6 +190,115 @@ fn accounts_come_change_and_go() {
         world.does(&["delete", "alan"], "", "alan was deleted\n");
         assert!(world.list().iter().all(|user| user[0] != "alan"));
     });
+}
+
+#[test]
+fn somebody_is_shut_out_and_let_in_again() {
+    both_ways(|world| {
+        world.does(
+            &["add", "alice"],
+            "correct horse\n",
+            "alice has an account now\n",
+        );
+        let blocked = || {
+            let ran = world.user(&["list"], "");
+            let lines = ran
+                .stdout
+                .lines()
+                .filter(|line| line.starts_with("alice\t"));
+            lines
+                .map(|line| line.rsplit('\t').next() == Some("yes"))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(blocked(), [false]);
+        world.does(&["block", "alice"], "", "alice is blocked\n");
+        assert_eq!(blocked(), [true]);
+        world.does(&["block", "alice"], "", "alice is blocked\n");
+        world.does(&["unblock", "alice"], "", "alice is not blocked\n");
+        assert_eq!(blocked(), [false]);
+        for action in ["block", "unblock"] {
+            world.refuses(&[action, "bob"], "", 1, "there is no user bob");
+        }
+    });
+}
+
+/// Each takes effect before the command ends.
+#[test]
+fn tokens_and_servers_end_with_block_password_and_deletion() {
+    let world = World::new();
+    let (hub, address) = world.hub_at();
+    let add = || {
+        world.does(
+            &["add", "alice"],
+            "correct horse\n",
+            "alice has an account now\n",
+        );
+    };
+    add();
+    let token = || {
+        let ran = run(world.command(&["token", "new", "--user", "alice"]), "");
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let text = ran.stdout.trim_end().to_owned();
+        assert!(status_of(&address, &text).contains("200"));
+        text
+    };
+    let first = token();
+    let changed = "the password of alice was changed\n";
+    world.does(&["password", "alice"], "another horse\n", changed);
+    assert!(status_of(&address, &first).contains("403"));
+
+    let second = token();
+    let status = start_server(&address, "alice");
+    assert!(status.contains("202"), "{status}");
+    world.does(&["block", "alice"], "", "alice is blocked\n");
+    assert_eq!(world.list()[0], ["alice", "no", "yes", "stopped"]);
+    world.does(&["unblock", "alice"], "", "alice is not blocked\n");
+    for gone in [&first, &second] {
+        assert!(status_of(&address, gone).contains("403"));
+    }
+
+    let third = token();
+    world.does(&["delete", "alice"], "", "alice was deleted\n");
+    add();
+    assert!(
+        status_of(&address, &third).contains("403"),
+        "not to a namesake"
+    );
+    drop(hub);
+}
+
+#[test]
+fn who_has_signed_up_is_let_in_or_not() {
+    let world = World::new();
+    let (hub, address) = world.hub_at();
+    for name in ["ann", "bob", "cyd"] {
+        sign_up(&address, name);
+    }
+    let waiting = || {
+        let ran = world.user(&["waiting"], "");
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let names = ran.stdout.lines().map(|line| {
+            let (name, since) = line.split_once('\t').expect("a time");
+            assert!(since.ends_with('Z'), "{line}");
+            name.to_owned()
+        });
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(waiting(), ["ann", "bob", "cyd"]);
+    world.does(&["approve", "ann"], "", "ann may log in now\n");
+    world.does(&["decline", "bob"], "", "the sign-up of bob is forgotten\n");
+    assert_eq!(hub.end(Signal::SIGTERM), Some(0));
+    // It goes on without a hub.
+    assert_eq!(waiting(), ["cyd"]);
+    world.does(&["approve", "cyd"], "", "cyd may log in now\n");
+    for action in ["approve", "decline"] {
+        for name in ["ann", "bob", "nobody"] {
+            let why = format!("nobody has signed up as {name}");
+            world.refuses(&[action, name], "", 1, &why);
+        }
+    }
+    let names: Vec<_> = world.list().into_iter().map(|[name, ..]| name).collect();
+    assert_eq!(names, ["alice", "ann", "cyd", "root"]);
 }
 
 #[test]

@@ -128,6 +128,23 @@ impl TestHub {
         report::log(self.folder())
     }
 
+    /// The entries of the audit log, the latest first, as `hubd audit` prints them with these arguments.
+    pub async fn audit(&self, arguments: &[&str]) -> Vec<serde_json::Value> {
+        let mut command = tokio::process::Command::new(self.setup.binary());
+        command
+            .args(["audit", "--json", "--limit", "1000"])
+            .args(arguments)
+            .current_dir(self.folder());
+        let ran = within("`hubd audit` to end", command.output()).await;
+        let ran = ran.expect("hubd");
+        assert!(ran.status.success(), "{ran:?}");
+        let lines = ran.stdout.split(|byte| *byte == b'\n');
+        let lines = lines.filter(|line| !line.is_empty());
+        lines
+            .map(|line| serde_json::from_slice(line).expect("an object a line"))
+            .collect()
+    }
+
     /// The live processes of all servers.
     pub fn servers(&self) -> Vec<Process> {
         processes::servers_of(self.folder())

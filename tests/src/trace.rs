@@ -1,6 +1,7 @@
 //! What a hub keeps and runs, at one moment: a request that is refused leaves no trace in it.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::Path;
 
 use rusqlite::types::Value;
@@ -21,7 +22,8 @@ impl TestHub {
     /// What there is now. Times at which somebody was seen last are left out.
     pub fn trace(&self) -> Trace {
         let database = self.state_dir().join("hubd.sqlite");
-        let mut facts = rows(&database).unwrap_or_else(|error| panic!("{database:?}: {error}"));
+        let mut facts =
+            rows(&database).unwrap_or_else(|error| panic!("{}: {error}", database.display()));
         let servers = self.servers();
         facts.extend(servers.iter().map(|server| format!("process {server}")));
         Trace(facts)
@@ -53,18 +55,14 @@ fn rows(database: &Path) -> rusqlite::Result<BTreeSet<String>> {
     let mut rows = BTreeSet::new();
     for table in tables.into_iter().filter(|table| table != RECORD) {
         let mut statement = database.prepare(&format!("SELECT * FROM \"{table}\""))?;
-        let columns: Vec<String> = statement
-            .column_names()
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut found = statement.query([])?;
         while let Some(row) = found.next()? {
             let mut fact = table.clone();
             for (index, column) in columns.iter().enumerate() {
                 if column != SEEN {
                     let value: Value = row.get(index)?;
-                    fact += &format!(" {column}={value:?}");
+                    let _ = write!(fact, " {column}={value:?}");
                 }
             }
             rows.insert(fact);

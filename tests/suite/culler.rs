@@ -2,7 +2,9 @@
 
 use hub_tests::setup::{PASSWORD, Setup};
 use hub_tests::wait::until;
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::audit;
 
 /// Short enough for a test, long enough for a start on a busy machine.
 fn hasty() -> Setup {
@@ -48,6 +50,14 @@ async fn an_idle_server_ends_and_its_user_learns_why() {
     let home = tee.log_in("/hub/home", "tee", PASSWORD).await;
     let words = home.words();
     assert!(words.contains("culled: idle for"), "{words}");
+    let log = hub.audit(&["--user", "culler"]).await;
+    let culled = audit::of("server.stop", &log);
+    assert_eq!(
+        (&culled["actor"], &culled["user_name"]),
+        (&json!("hub"), &json!("tee"))
+    );
+    let reason = culled["detail"]["reason"].as_str().unwrap();
+    assert!(words.contains(reason), "{reason} is told in {words}");
     for user in ["kept", "teacher"] {
         let model = admin.get(&format!("/users/{user}")).await.json();
         assert_eq!(model["servers"][""]["ready"], Value::Bool(true), "{user}");
@@ -81,5 +91,10 @@ async fn its_user_sees_the_end_coming_and_puts_it_off() {
         page.trail(),
         ["POST /hub/extend/tee 303 /hub/home", "GET /hub/home 200"]
     );
-    assert!(hub.log().contains("server is kept"));
+    let log = hub.audit(&["--user", "tee"]).await;
+    let kept = audit::of("server.keep", &log);
+    assert_eq!(
+        (&kept["actor_name"], &kept["means"]),
+        (&json!("tee"), &json!("session"))
+    );
 }

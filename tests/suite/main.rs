@@ -4,6 +4,7 @@
 //! `fakesu` and `harness` prove the tools; the other modules are the stories.
 
 mod advisories;
+mod audit;
 mod bad_input;
 mod contract;
 mod culler;

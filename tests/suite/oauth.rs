@@ -186,6 +186,64 @@ async fn no_token_outlives_a_server_that_ended_while_the_hub_was_down() {
     assert_eq!(left.len(), 1, "the one that is no server's: {left:?}");
 }
 
+/// Nothing waits for a clock: what was taken away is gone when the answer is there.
+#[tokio::test]
+async fn logout_block_and_deletion_end_what_was_granted_and_what_could_be() {
+    for deed in ["logout", "block", "delete"] {
+        let mut client = Client::new().await;
+        let code = client.code(&[]).await;
+        let granted = client.token(&code, &[]).await.json();
+        let visitor = client.hub.api(granted["access_token"].as_str());
+        let program = client.hub.admin().token_for("tee").await;
+        let late = client.code(&[]).await;
+        for token in [&visitor, &program] {
+            assert_eq!(token.get("/user").await.status, StatusCode::OK, "{deed}");
+        }
+        let admin = client.hub.admin();
+        let done = match deed {
+            "logout" => client.browser.look("/hub/logout").await.reply,
+            "block" => admin.call(Method::PUT, "/users/tee/block", None).await,
+            _ => admin.delete("/users/tee").await,
+        };
+        assert!(done.status.as_u16() < 400, "{deed}: {}", done.text());
+        assert_eq!(
+            visitor.get("/user").await.status,
+            StatusCode::FORBIDDEN,
+            "{deed}"
+        );
+        let home = client.browser.look("/hub/home").await;
+        assert_eq!(home.status(), 302, "{deed}");
+        let refused = client.token(&late, &[]).await;
+        let error = refused.json()["error"].clone();
+        assert!(
+            error == "invalid_grant" || error == "invalid_client",
+            "{deed}: {error}"
+        );
+        let own = program.get("/user").await.status;
+        if deed == "logout" {
+            assert_eq!(error, "invalid_grant");
+            assert_eq!(
+                own,
+                StatusCode::OK,
+                "a token of one's own is no part of a login"
+            );
+        } else {
+            assert_eq!(own, StatusCode::FORBIDDEN, "{deed}");
+            client.hub.until_no_server_is_left().await;
+        }
+        if deed == "block" {
+            let mut again = client.hub.browser();
+            let page = again.log_in("/hub/home", "tee", PASSWORD).await;
+            assert_eq!(page.status(), 403);
+            let freed = admin.delete("/users/tee/block").await;
+            assert_eq!(freed.status, StatusCode::NO_CONTENT);
+            let page = again.log_in("/hub/home", "tee", PASSWORD).await;
+            assert_eq!(page.status(), 200);
+            assert_eq!(visitor.get("/user").await.status, StatusCode::FORBIDDEN);
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_sent_back_is_refused_on_the_spot() {
     let mut client = Client::new().await;

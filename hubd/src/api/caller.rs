@@ -7,10 +7,11 @@ use http::request::Parts;
 use spawner_core::UserName;
 
 use super::error::{ApiError, sentence};
-use crate::app::{App, AppState, NotAdmitted};
+use crate::app::{App, AppState, NotAdmitted, client_of};
 use crate::auth::caller::{Caller, Identity};
 use crate::auth::xsrf::need::{Credential, Door};
 use crate::scopes::ScopeSet;
+use crate::store::audit::{Action, Actor, Entry};
 
 /// After how many seconds to ask again whom the hub cannot tell.
 const DOUBT_LASTS: u64 = 5;
@@ -18,7 +19,7 @@ const DOUBT_LASTS: u64 = 5;
 /// Somebody who has shown who they are, by token or by cookie. Anybody else gets a 403, never a
 /// 401: a single-user server takes any other status for a failure of the hub.
 #[derive(Debug)]
-pub(crate) struct ApiCaller(pub(super) Caller);
+pub(crate) struct ApiCaller(pub(super) Caller, Actor);
 
 /// As [`ApiCaller`], for the one door that can also be opened with a password in the body.
 #[derive(Debug)]
@@ -28,6 +29,16 @@ impl ApiCaller {
     /// What they may do.
     pub(super) fn rights(&self) -> &ScopeSet {
         &self.0.rights
+    }
+
+    /// How the audit log names them.
+    pub(super) fn actor(&self) -> Actor {
+        self.1.clone()
+    }
+
+    /// What the audit log is to say of something that they do.
+    pub(super) fn entry(&self, action: Action) -> Entry {
+        Entry::new(self.actor(), action)
     }
 
     /// Whether they carry the admin flag, which no scope stands for.
@@ -85,7 +96,8 @@ impl FromRequestParts<AppState> for ApiCaller {
         let caller = admitted.map_err(not_admitted)?;
         let caller = caller.ok_or_else(stranger)?;
         refuse_forms(parts, &caller)?;
-        Ok(Self(caller))
+        let actor = caller.actor(client_of(parts).ip);
+        Ok(Self(caller, actor))
     }
 }
 
@@ -99,7 +111,7 @@ impl FromRequestParts<AppState> for MaybeCaller {
             None => Ok(Self(None)),
             Some(_) => ApiCaller::from_request_parts(parts, app)
                 .await
-                .map(|ApiCaller(caller)| Self(Some(caller))),
+                .map(|ApiCaller(caller, _)| Self(Some(caller))),
         }
     }
 }

@@ -25,6 +25,7 @@ use crate::app::{App, AppState};
 use crate::auth::groups::Group;
 use crate::scopes::{ScopeName, Target};
 use crate::store;
+use crate::store::audit::{Action, Entry, Object};
 
 /// Any one of these lets somebody know that a group is there.
 const READ: &[ScopeName] = &[
@@ -104,17 +105,19 @@ pub(super) async fn create(
     require(caller.rights(), &[ScopeName::AdminGroups], target)?;
     check_group_name("The name of the group", &name)?;
     let body: Option<NewGroup> = body::optional(request).await?;
-    let members = members(&app, &body.unwrap_or_default().users)?;
+    let users = body.unwrap_or_default().users;
+    let members = members(&app, &users)?;
     let exists = || ApiError::new(StatusCode::CONFLICT, format!("{name} exists already."));
     let known = app.directory.groups();
     if known.is_configured(&name) {
         return Err(exists());
     }
-    let created = app.store.groups().create(vec![name.clone()], members);
+    let entry = caller.entry(Action::GroupCreate);
+    let store = app.store.noting(entry.with_names("users", &users));
+    let created = store.groups().create(vec![name.clone()], members);
     if created.await?.is_empty() {
         return Err(exists());
     }
-    tracing::info!(by = caller.0.name(), group = name, "group created");
     let group = known.find(&name).ok_or_else(ApiError::not_found)?;
     Ok((StatusCode::CREATED, reply(&app, &caller, group)).into_response())
 }
@@ -140,8 +143,10 @@ pub(super) async fn delete(
             format!("The configuration gives this group {right}; take it out there first.");
         return Err(ApiError::new(StatusCode::CONFLICT, message));
     }
-    app.store.groups().delete(stored.id).await?;
-    tracing::info!(by = caller.0.name(), group = name, "group deleted");
+    let store = app
+        .store
+        .noting(entry(&caller, Action::GroupDelete, &stored));
+    store.groups().delete(stored.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -163,10 +168,11 @@ pub(super) async fn add(
     request: Request,
 ) -> Result<Response, ApiError> {
     let stored = change(&app, &caller, ScopeName::Groups, &name)?;
-    let Members { users } = body::required(request).await?;
-    let users = members(&app, &users)?;
-    let stored = app.store.groups().add(stored.id, users).await?;
-    tracing::info!(by = caller.0.name(), group = name, "members added");
+    let Members { users: names } = body::required(request).await?;
+    let users = members(&app, &names)?;
+    let entry = entry(&caller, Action::GroupAdd, &stored).with_names("users", &names);
+    let store = app.store.noting(entry);
+    let stored = store.groups().add(stored.id, users).await?;
     changed(&app, &caller, &stored)
 }
 
@@ -188,10 +194,11 @@ pub(super) async fn take_out(
     request: Request,
 ) -> Result<Response, ApiError> {
     let stored = change(&app, &caller, ScopeName::Groups, &name)?;
-    let Members { users } = body::required(request).await?;
-    let users = members(&app, &users)?;
-    let stored = app.store.groups().take_out(stored.id, users).await?;
-    tracing::info!(by = caller.0.name(), group = name, "members taken out");
+    let Members { users: names } = body::required(request).await?;
+    let users = members(&app, &names)?;
+    let entry = entry(&caller, Action::GroupRemove, &stored).with_names("users", &names);
+    let store = app.store.noting(entry);
+    let stored = store.groups().take_out(stored.id, users).await?;
     changed(&app, &caller, &stored)
 }
 
@@ -214,13 +221,10 @@ pub(super) async fn set_properties(
 ) -> Result<Response, ApiError> {
     let stored = change(&app, &caller, ScopeName::Groups, &name)?;
     let properties: Map<String, Value> = body::required(request).await?;
-    let groups = app.store.groups();
+    let entry = entry(&caller, Action::GroupChange, &stored);
+    let store = app.store.noting(entry.with("properties", "changed"));
+    let groups = store.groups();
     let stored = groups.set_properties(stored.id, properties).await?;
-    tracing::info!(
-        by = caller.0.name(),
-        group = name,
-        "properties of a group set"
-    );
     changed(&app, &caller, &stored)
 }
 
@@ -236,6 +240,12 @@ fn change(
         let message = format!("The group {name} is in the configuration; change it there.");
         ApiError::new(StatusCode::CONFLICT, message)
     })
+}
+
+/// What the audit log is to say of something that is done to a group.
+fn entry(caller: &ApiCaller, action: Action, group: &store::Group) -> Entry {
+    let object = Object::group(group.id, &group.name);
+    caller.entry(action).on(object)
 }
 
 fn changed(app: &App, caller: &ApiCaller, stored: &store::Group) -> Result<Response, ApiError> {

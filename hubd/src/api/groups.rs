@@ -19,6 +19,7 @@ use crate::app::{App, AppState};
 use crate::config::check_name;
 use crate::scopes::{ScopeName, Target, VisibleNames};
 use crate::store::UserId;
+use crate::store::audit::Action;
 
 /// The most groups, or members, that one request is about.
 const NAMES_MAX: usize = 10_000;
@@ -107,16 +108,13 @@ pub(super) async fn create(
     let members = members(&app, &users)?;
     let known = app.directory.groups();
     let new = groups.into_iter().filter(|name| !known.is_configured(name));
-    let created = app.store.groups().create(new.collect(), members).await?;
+    let entry = caller.entry(Action::GroupCreate);
+    let store = app.store.noting(entry.with_names("users", &users));
+    let created = store.groups().create(new.collect(), members).await?;
     if created.is_empty() {
         let message = "All of these groups exist already.";
         return Err(ApiError::new(StatusCode::CONFLICT, message));
     }
-    tracing::info!(
-        by = caller.0.name(),
-        count = created.len(),
-        "groups created"
-    );
     let models = created.iter().filter_map(|group| known.find(&group.name));
     let models = models.map(|group| GroupModel::new(&app, caller.rights(), group));
     let models: Vec<_> = models.collect();

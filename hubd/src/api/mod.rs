@@ -16,6 +16,7 @@
 //! One resource a file; what they share is in the files above them.
 
 mod access;
+mod block;
 mod body;
 mod caller;
 mod error;
@@ -45,6 +46,7 @@ mod service_model;
 mod services;
 mod shares;
 mod shutdown;
+mod signups;
 mod start_body;
 mod token_model;
 mod token_wish;

@@ -8,8 +8,8 @@ use utoipa_axum::routes;
 
 use super::error::ApiError;
 use super::{
-    activity, group, groups, info, me, oauth_token, openapi, progress, proxy_routes, root, server,
-    server_change, services, shares, shutdown, tokens, user, user_change, users,
+    activity, block, group, groups, info, me, oauth_token, openapi, progress, proxy_routes, root,
+    server, server_change, services, shares, shutdown, signups, tokens, user, user_change, users,
 };
 use crate::app::AppState;
 
@@ -60,6 +60,9 @@ pub(super) fn described() -> OpenApiRouter<AppState> {
             user_change::patch,
             user::delete
         ))
+        .routes(routes!(block::get, block::put, block::delete))
+        .routes(routes!(signups::list))
+        .routes(routes!(signups::approve, signups::decline))
         .routes(routes!(activity::post))
         .routes(named_server())
         .routes(openapi::of_default_server(named_server()))

@@ -89,8 +89,8 @@ pub(super) async fn start(
             .ensure(user.id, id.server.clone(), Some(display_name))
             .await?;
     }
-    let begun = app
-        .servers
+    let servers = app.servers.by(caller.actor());
+    let begun = servers
         .start(&user, &id, body.options, waiting, app.slow_spawn_timeout)
         .await
         .map_err(refused_start)?;
@@ -144,10 +144,11 @@ pub(super) async fn stop(
         ));
     }
     let patience = app.slow_stop_timeout;
+    let servers = app.servers.by(caller.actor());
     let stopped = if remove {
-        app.servers.stop_and_remove(&id, patience).await
+        servers.stop_and_remove(&id, patience).await
     } else {
-        app.servers.stop(&id, StopMode::Graceful, patience).await
+        servers.stop(&id, StopMode::Graceful, patience).await
     };
     Ok(match stopped.map_err(|error| refused_stop(&id, error))? {
         Stopped::Done => StatusCode::NO_CONTENT,

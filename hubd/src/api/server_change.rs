@@ -24,6 +24,7 @@ use super::start_body::{StartBody, display_name, options};
 use crate::app::{App, AppState};
 use crate::scopes::ScopeName;
 use crate::servers::{Place, check_name};
+use crate::store::audit::{Action, Object};
 use crate::store::{Server, ServerChange};
 
 /// What is to be different; what is left out stays.
@@ -94,9 +95,10 @@ pub(super) async fn make(
         display_name: body.display_name,
         user_options: body.options,
     };
-    let servers = app.store.servers();
+    let entry = caller.entry(Action::ServerCreate).concerning(&user);
+    let store = app.store.noting(entry.on(Object::server(None, &id)));
+    let servers = store.servers();
     let row = servers.make(user.id, id.server.clone(), first).await?;
-    tracing::info!(by = caller.0.name(), server = %id, "server made");
     let model = model(&app, &caller, id, row);
     Ok((StatusCode::CREATED, model).into_response())
 }
@@ -180,8 +182,12 @@ async fn apply(
         display_name,
         user_options,
     };
-    let row = servers.change(row.id, change).await?;
-    tracing::info!(by = caller.0.name(), server = %id, name = %row.name, "server changed");
+    let entry = caller.entry(Action::ServerChange).concerning(&user);
+    let entry = entry
+        .on(Object::server(Some(row.id), &id))
+        .with_some("name", change.name.as_ref());
+    let store = app.store.noting(entry);
+    let row = store.servers().change(row.id, change).await?;
     if renamed.is_some() {
         app.servers.forget(&id);
     }

@@ -28,6 +28,7 @@ use crate::config::{
     ServiceTable, ServiceUrl, check_client_id, check_name, check_redirect_uri, check_token,
 };
 use crate::scopes::{ScopeName, Target, VisibleNames};
+use crate::store::audit::{Action, Object};
 
 /// Any one of these lets somebody know that a service is there.
 const READ: &[ScopeName] = &[
@@ -148,8 +149,8 @@ pub(super) async fn create(
     let roles = body.roles.clone();
     let table = table(&name, body)?;
     may_give(&app, &caller, &table, &roles)?;
-    app.services.create(&table, roles).await?;
-    tracing::info!(by = caller.0.name(), service = name, "service created");
+    let entry = (caller.entry(Action::ServiceCreate)).on(Object::service(&name));
+    app.services.create(&table, roles, entry).await?;
     let service = app.directory.services().find(&name);
     let service = service.ok_or_else(ApiError::not_found)?;
     let model = ServiceModel::new(&app, caller.rights(), &service);
@@ -179,8 +180,8 @@ pub(super) async fn delete(
         let refused = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, message);
         return Ok(([(ALLOW, "GET,HEAD")], refused).into_response());
     }
-    app.services.delete(&name).await?;
-    tracing::info!(by = caller.0.name(), service = name, "service deleted");
+    let entry = (caller.entry(Action::ServiceDelete)).on(Object::service(&name));
+    app.services.delete(&name, entry).await?;
     Ok(StatusCode::OK.into_response())
 }
 

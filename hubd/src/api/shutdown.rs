@@ -14,6 +14,7 @@ use super::error::ApiError;
 use super::openapi::{Asked, Sent};
 use crate::app::{AppState, ShutdownWish};
 use crate::scopes::{ScopeName, Target};
+use crate::store::audit::{Action, Object};
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -48,7 +49,12 @@ pub(super) async fn post(
     require(caller.rights(), &[ScopeName::Shutdown], Target::Everything)?;
     let body: Option<ShutdownBody> = body::optional(request).await?;
     let ShutdownBody { servers, proxy } = body.unwrap_or_default();
-    tracing::info!(by = caller.0.name(), ?servers, ?proxy, "asked to shut down");
+    let entry = caller.entry(Action::HubShutdown).on(Object::hub());
+    let entry = entry
+        .begun()
+        .with_some("servers", servers)
+        .with_some("proxy", proxy);
+    app.store.note(entry).await?;
     app.shutdown.ask(ShutdownWish { servers });
     let message = "Shutting down Hub";
     Ok((StatusCode::ACCEPTED, Json(ShutdownReply { message })).into_response())

@@ -30,6 +30,7 @@ use crate::oauth::Provider;
 use crate::scopes::ScopeName;
 use crate::servers::{Begun, Limits, Place, Routes, Servers, Setup, Waiting};
 use crate::services::{Culler, Services};
+use crate::store::audit::{AuditQuery, Record};
 use crate::store::{Digest, NewClient, NewLaunch, NewToken, Owner, Store, TokenKind, User};
 use crate::tasks::Tasks;
 
@@ -165,6 +166,22 @@ impl Hub {
     pub(super) fn user(&self, name: &str) -> Arc<User> {
         let name: UserName = name.parse().unwrap();
         self.app.store.users().by_name(&name).unwrap()
+    }
+
+    /// What the audit log says by or about somebody, the latest first: who, what and to what, without
+    /// the kinds of things.
+    pub(super) async fn audit(&self, name: &str) -> Vec<String> {
+        let query = AuditQuery {
+            name: Some(name.to_owned()),
+            limit: 100,
+            ..AuditQuery::default()
+        };
+        let records = self.app.store.audit().list(query).await.unwrap();
+        let line = |record: &Record| {
+            let (by, on) = (&record.actor_name, &record.object_name);
+            format!("{by} {} {on}", record.action)
+        };
+        records.iter().map(line).collect()
     }
 
     /// A token that holds these scopes, and no admin flag.

@@ -27,6 +27,7 @@ use crate::auth::login::LoginError;
 use crate::auth::password::PasswordError;
 use crate::auth::tokens::Issued;
 use crate::scopes::ScopeName;
+use crate::store::audit::{Actor, Means};
 use crate::store::{Owner, Token, User};
 
 /// The tokens of a user.
@@ -93,16 +94,16 @@ pub(super) async fn create(
     request: Request,
 ) -> Result<Response, ApiError> {
     const SCOPES: &[ScopeName] = &[ScopeName::Tokens];
-    let known = caller.map(|caller| {
-        let user = access::user(&app, &caller.rights, SCOPES, &name)?;
-        Ok::<_, ApiError>((user, caller.identity))
-    });
-    let known = known.transpose()?;
     let (parts, content) = request.into_parts();
     let ip = client_of(&parts).ip;
+    let known = caller.map(|caller| {
+        let user = access::user(&app, &caller.rights, SCOPES, &name)?;
+        Ok::<_, ApiError>((user, caller.actor(ip), caller.identity))
+    });
+    let known = known.transpose()?;
     let wish = body::optional::<Wish>(Request::from_parts(parts, content)).await?;
     let mut wish = wish.unwrap_or_default();
-    let (user, by) = match (known, wish.auth.take()) {
+    let (user, actor, by) = match (known, wish.auth.take()) {
         (Some(known), None) => known,
         (Some(_), Some(_)) => {
             let message = "auth is for requests without a token or a login; leave it out.";
@@ -114,7 +115,8 @@ pub(super) async fn create(
             let proven = proven.map_err(not_proven)?;
             let rights = app.directory.rights_of_user(&proven);
             let user = access::user(&app, &rights, SCOPES, &name)?;
-            (user, Identity::User(proven))
+            let actor = Actor::user(&proven, Means::Password, ip);
+            (user, actor, Identity::User(proven))
         }
     };
     let note = match &by {
@@ -123,9 +125,8 @@ pub(super) async fn create(
         Identity::Service(name) => format!("Requested via api by service {name}"),
     };
     let owner = Identity::User(Arc::clone(&user));
-    let issued = app.tokens.issue(&owner, wish.into(), &note).await;
+    let issued = app.tokens.issue(actor, &owner, wish.into(), &note).await;
     let Issued { token, text } = issued.map_err(refused)?;
-    tracing::info!(user = %user.name, token = %token.id, "token made");
     let held = app.directory.rights_of_user(&user);
     let model = NewTokenModel {
         model: TokenModel::new(&app, &user, &held, &token),
@@ -170,8 +171,7 @@ pub(super) async fn revoke(
 ) -> Result<StatusCode, ApiError> {
     let user = access::user(&app, caller.rights(), &[ScopeName::Tokens], &name)?;
     let token = find(&app, &user, &id)?;
-    app.tokens.revoke(&token).await?;
-    tracing::info!(by = caller.0.name(), user = %user.name, token = %token.id, "token revoked");
+    app.tokens.revoke(caller.actor(), &token).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

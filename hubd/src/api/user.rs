@@ -22,6 +22,7 @@ use super::{access, body};
 use crate::app::AppState;
 use crate::scopes::ScopeName;
 use crate::servers::Stopped;
+use crate::store::audit::Action;
 
 /// Any one of these lets somebody know that a user is there.
 const READ: &[ScopeName] = &[
@@ -119,8 +120,9 @@ pub(super) async fn create(
     let admin = body.unwrap_or_default().admin;
     caller.may_give_admin(&app, admin)?;
     caller.may_make(&app, &name)?;
-    let created = app
-        .store
+    let entry = caller.entry(Action::UserCreate).with("admin", admin);
+    let store = app.store.noting(entry);
+    let created = store
         .users()
         .create(vec![name.clone()], admin, Timestamp::now())
         .await?;
@@ -128,7 +130,6 @@ pub(super) async fn create(
         let message = format!("{name} exists already.");
         return Err(ApiError::new(StatusCode::CONFLICT, message));
     };
-    tracing::info!(by = caller.0.name(), user = %name, admin, "user created");
     let model = UserModel::new(&app, caller.rights(), user, Include::Active);
     Ok((StatusCode::CREATED, Json(model)).into_response())
 }
@@ -153,12 +154,10 @@ pub(super) async fn delete(
     }
     let name = &user.name;
     let patience: Duration = app.slow_stop_timeout;
-    let stopped = app.servers.delete_user(&user, patience).await;
+    let servers = app.servers.by(caller.actor());
+    let stopped = servers.delete_user(&user, patience).await;
     match stopped.map_err(|error| refused_stop(name, error))? {
-        Stopped::Done => {
-            tracing::info!(by = caller.0.name(), user = %name, "user deleted");
-            Ok(StatusCode::NO_CONTENT)
-        }
+        Stopped::Done => Ok(StatusCode::NO_CONTENT),
         Stopped::Pending => {
             let message = format!("{name} has a server that is being stopped. Try again later.");
             Err(ApiError::bad_request(message))

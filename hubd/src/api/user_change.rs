@@ -20,6 +20,7 @@ use super::{access, body};
 use crate::app::{App, AppState};
 use crate::scopes::ScopeName;
 use crate::servers::Place;
+use crate::store::audit::Action;
 use crate::store::{AuthState, NewAuthState, User, UserChange};
 
 const SCOPES: &[ScopeName] = &[ScopeName::AdminUsers];
@@ -74,16 +75,20 @@ pub(super) async fn patch(
         auth_state: patch.auth_state,
     };
     let servers = app.store.servers().of(user.id);
-    let changed = app.store.users().change(user.id, change).await?;
+    let entry = caller.entry(Action::UserChange).on_user(&user);
+    let entry = entry
+        .with_some("name", change.name.as_ref())
+        .with_some("admin", change.admin);
+    let changed = change.auth_state != NewAuthState::Same;
+    let entry = entry.with_some("auth_state", changed.then_some("changed"));
+    let store = app.store.noting(entry);
+    let changed = store.users().change(user.id, change).await?;
     if changed.name != user.name {
         for server in servers {
             let old = ServerId::new(user.name.clone(), server.name.clone());
             app.servers.forget(&old);
         }
     }
-    tracing::info!(
-        by = caller.0.name(), user = %user.name, name = %changed.name, admin = changed.admin, "user changed"
-    );
     let model = UserModel::new(&app, caller.rights(), &changed, Include::Active);
     Ok(Json(model).into_response())
 }

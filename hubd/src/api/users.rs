@@ -21,6 +21,7 @@ use super::page::{Page, PageQuery};
 use super::user_model::{Include, IncludeQuery, UserKeys, UserModel};
 use crate::app::AppState;
 use crate::scopes::{ScopeName, Target, VisibleUsers};
+use crate::store::audit::Action;
 use crate::store::{UserQuery, UserSort, UserState};
 
 /// The most users that one request makes: they are one transaction, and others wait for it.
@@ -174,21 +175,13 @@ pub(super) async fn create(
     for name in &names {
         caller.may_make(&app, name)?;
     }
-    let created = app
-        .store
-        .users()
-        .create(names, admin, Timestamp::now())
-        .await?;
+    let entry = caller.entry(Action::UserCreate).with("admin", admin);
+    let store = app.store.noting(entry);
+    let created = store.users().create(names, admin, Timestamp::now()).await?;
     if created.is_empty() {
         let message = "All of these users exist already.";
         return Err(ApiError::new(StatusCode::CONFLICT, message));
     }
-    tracing::info!(
-        by = caller.0.name(),
-        count = created.len(),
-        admin,
-        "users created"
-    );
     let models = created.iter();
     let models = models.map(|user| UserModel::new(&app, caller.rights(), user, Include::Active));
     let models: Vec<_> = models.collect();

@@ -17,6 +17,7 @@ use spawner_core::{Secret, ServerId, ServerName, UserName};
 
 use super::directory::Directory;
 use super::password::{PasswordError, Passwords, check_length};
+use crate::store::audit::{Action, Actor, Entry, Object};
 use crate::store::{Signup, Stage, Store, StoreError, User, UserQuery, UserSort};
 
 /// The accounts of one hub.
@@ -117,22 +118,28 @@ impl Accounts {
     /// has none yet, and gets one.
     pub(crate) async fn add(
         &self,
+        by: &Actor,
         name: &UserName,
         admin: bool,
         password: Secret,
     ) -> Result<Added, AccountError> {
-        let users = self.store.users();
         self.check_new(name)?;
         let hash = self.hash(password).await?;
-        let made = users.create(vec![name.clone()], admin, Timestamp::now());
+        let created = Entry::new(by.clone(), Action::UserCreate).with("admin", admin);
+        let store = self.store.noting(created);
+        let made = store
+            .users()
+            .create(vec![name.clone()], admin, Timestamp::now());
         made.await?;
         // Somebody else may have been faster.
         self.check_new(name)?;
         let user = self.find(name)?;
         if admin && !user.admin {
-            users.set_admin(user.id, true).await?;
+            let changed = Entry::new(by.clone(), Action::UserChange).on_user(&user);
+            let store = self.store.noting(changed.with("admin", true));
+            store.users().set_admin(user.id, true).await?;
         }
-        self.put_password(&user, hash).await?;
+        self.put_password(by, &user, hash).await?;
         Ok(Added {
             may_enter: self.directory.may_enter(name, Some(&user), None),
         })
@@ -142,12 +149,13 @@ impl Accounts {
     /// granted; servers go on with theirs.
     pub(crate) async fn set_password(
         &self,
+        by: &Actor,
         name: &UserName,
         password: Secret,
     ) -> Result<(), AccountError> {
         let user = self.find(name)?;
         let hash = self.hash(password).await?;
-        self.put_password(&user, hash).await
+        self.put_password(by, &user, hash).await
     }
 
     /// Everybody who asks for an account, by name.
@@ -161,26 +169,37 @@ impl Accounts {
     }
 
     /// Makes an account of a sign-up, and lets it in.
-    pub(crate) async fn approve(&self, name: &UserName) -> Result<(), AccountError> {
-        let approved = self.store.signups();
-        let approved = approved.approve(name.clone(), Timestamp::now()).await;
+    pub(crate) async fn approve(&self, by: Actor, name: &UserName) -> Result<(), AccountError> {
+        let store = self.store.noting(Entry::new(by, Action::SignupApprove));
+        let approved = store.signups().approve(name.clone(), Timestamp::now());
+        let approved = approved.await;
         approved.map(drop).map_err(|error| not_waiting(error, name))
     }
 
     /// Forgets a sign-up.
-    pub(crate) async fn decline(&self, name: &UserName) -> Result<(), AccountError> {
-        let declined = self.store.signups().decline(name.clone()).await;
+    pub(crate) async fn decline(&self, by: Actor, name: &UserName) -> Result<(), AccountError> {
+        let entry = Entry::new(by, Action::SignupDecline).on(Object::name(name.as_str()));
+        let store = self.store.noting(entry);
+        let declined = store.signups().decline(name.clone()).await;
         declined.map_err(|error| not_waiting(error, name))
     }
 
     /// Shuts somebody out, or in again; logins and tokens are gone then. Servers are the hub's to stop.
     pub(crate) async fn set_blocked(
         &self,
+        by: &Actor,
         name: &UserName,
         blocked: bool,
     ) -> Result<Arc<User>, AccountError> {
         let user = self.find(name)?;
-        let user = self.store.users().set_blocked(user.id, blocked).await?;
+        let action = if blocked {
+            Action::UserBlock
+        } else {
+            Action::UserUnblock
+        };
+        let entry = Entry::new(by.clone(), action).on_user(&user);
+        let store = self.store.noting(entry);
+        let user = store.users().set_blocked(user.id, blocked).await?;
         if !blocked && self.directory.is_blocked(&user) {
             return Err(AccountError::BlockedByFile(name.clone()));
         }
@@ -188,7 +207,7 @@ impl Accounts {
     }
 
     /// Deletes a user whose servers are all stopped, with all that is theirs in the books. Files stay.
-    pub(crate) async fn delete(&self, name: &UserName) -> Result<Deleted, AccountError> {
+    pub(crate) async fn delete(&self, by: Actor, name: &UserName) -> Result<Deleted, AccountError> {
         let user = self.find(name)?;
         let servers = self.store.servers().of(user.id);
         if let Some(row) = servers.iter().find(|row| row.stage != Stage::Stopped) {
@@ -197,7 +216,8 @@ impl Accounts {
                 stage: row.stage,
             });
         }
-        self.store.users().delete(user.id).await?;
+        let entry = Entry::new(by, Action::UserDelete).on_user(&user);
+        self.store.noting(entry).users().delete(user.id).await?;
         Ok(self.deleted(name))
     }
 
@@ -237,9 +257,16 @@ impl Accounts {
         self.passwords.hash(password).await
     }
 
-    async fn put_password(&self, user: &User, hash: String) -> Result<(), AccountError> {
+    async fn put_password(
+        &self,
+        by: &Actor,
+        user: &User,
+        hash: String,
+    ) -> Result<(), AccountError> {
         let hash = Some(Secret::new(hash));
-        self.store.users().change_password(user.id, hash).await?;
+        let entry = Entry::new(by.clone(), Action::UserPassword).on_user(user);
+        let store = self.store.noting(entry);
+        store.users().change_password(user.id, hash).await?;
         Ok(())
     }
 }
@@ -274,9 +301,13 @@ mod tests {
         UserName::new(name).unwrap()
     }
 
+    fn root() -> Actor {
+        Actor::command(0, "root")
+    }
+
     async fn add(accounts: &Accounts, who: &str) -> Result<Added, AccountError> {
         let password = Secret::new(format!("password of {who}"));
-        accounts.add(&name(who), false, password).await
+        accounts.add(&root(), &name(who), false, password).await
     }
 
     fn fits(accounts: &Accounts, who: &str, password: &str) -> bool {
@@ -304,7 +335,8 @@ mod tests {
         let known = users.create(vec![name("ann")], false, Timestamp::now());
         let id = known.await.unwrap()[0].id;
         let password = Secret::new("correct horse");
-        accounts.add(&name("ann"), true, password).await.unwrap();
+        let added = accounts.add(&root(), &name("ann"), true, password).await;
+        added.unwrap();
         let ann = accounts.find(&name("ann")).unwrap();
         assert_eq!((ann.id, ann.admin), (id, true));
         assert!(fits(&accounts, "ann", "correct horse"));
@@ -314,7 +346,7 @@ mod tests {
     async fn a_bad_password_adds_nobody() {
         let accounts = accounts();
         let refused = accounts
-            .add(&name("ann"), false, Secret::new("short"))
+            .add(&root(), &name("ann"), false, Secret::new("short"))
             .await;
         assert!(matches!(refused, Err(AccountError::Password(_))));
         assert_eq!(accounts.list(), []);
@@ -350,7 +382,7 @@ mod tests {
             store.tokens().create(token, now).await.unwrap();
         }
         let password = Secret::new("another horse");
-        let changed = accounts.set_password(&name("ann"), password).await;
+        let changed = accounts.set_password(&root(), &name("ann"), password).await;
         changed.unwrap();
         assert!(fits(&accounts, "ann", "another horse"));
         assert!(!fits(&accounts, "ann", "password of ann"));
@@ -386,16 +418,16 @@ mod tests {
         let accounts = accounts();
         add(&accounts, "ann").await.unwrap();
         let row = launch(&accounts, "ann").await;
-        let refused = accounts.delete(&name("ann")).await.unwrap_err();
+        let refused = accounts.delete(root(), &name("ann")).await.unwrap_err();
         assert!(refused.to_string().contains("start the hub"), "{refused}");
         let servers = accounts.store.servers();
         servers
             .mark_stopped(row, None, Timestamp::now())
             .await
             .unwrap();
-        let deleted = accounts.delete(&name("ann")).await.unwrap();
+        let deleted = accounts.delete(root(), &name("ann")).await.unwrap();
         assert!(deleted.is_named);
-        let gone = accounts.delete(&name("ann")).await.unwrap_err();
+        let gone = accounts.delete(root(), &name("ann")).await.unwrap_err();
         assert_eq!(gone.to_string(), "there is no user ann");
     }
 

@@ -1,5 +1,6 @@
 //! Who makes a request, and what they may do.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -12,6 +13,7 @@ use super::sightings::Sightings;
 use super::token::{TokenError, presented_token};
 use super::xsrf::need::Credential;
 use crate::scopes::{Issuer, Owner as ScopeOwner, Scope, ScopeSet};
+use crate::store::audit::{Actor, Means};
 use crate::store::{ClientOf, Digest, Owner, Session, Store, Token, TokenKind, User};
 
 /// Somebody who has shown who they are.
@@ -255,11 +257,20 @@ impl Caller {
         }
     }
 
-    /// The name, for the log.
-    pub(crate) fn name(&self) -> &str {
-        match &self.identity {
-            Identity::User(user) => user.name.as_str(),
-            Identity::Service(name) => name,
+    /// How the audit log names them, who ask from `source`.
+    pub(crate) fn actor(&self, source: IpAddr) -> Actor {
+        let means = match &self.proof {
+            Proof::Session(_) => Means::Session,
+            Proof::Token(_) => Means::Token,
+            Proof::ServiceToken => Means::ServiceToken,
+        };
+        let actor = match &self.identity {
+            Identity::User(user) => Actor::user(user, means, source),
+            Identity::Service(name) => Actor::service(name, means, source),
+        };
+        match &self.proof {
+            Proof::Token(token) => actor.with_token(token.id),
+            Proof::Session(_) | Proof::ServiceToken => actor,
         }
     }
 }

@@ -106,7 +106,12 @@ impl Directory {
 
     /// Whether `user` is shut out, also with a login or a token of earlier times.
     pub(crate) fn is_blocked(&self, user: &User) -> bool {
-        user.blocked || self.blocked.contains(&user.name)
+        user.blocked || self.is_blocked_by_configuration(&user.name)
+    }
+
+    /// Whether the configuration shuts out whoever has this name.
+    pub(crate) fn is_blocked_by_configuration(&self, name: &UserName) -> bool {
+        self.blocked.contains(name)
     }
 
     /// Whether an account of this name is or would be an admin's.

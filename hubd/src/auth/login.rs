@@ -12,10 +12,12 @@ use super::directory::Directory;
 use super::login_link::LoginLinks;
 use super::pam::PamError;
 use super::password::{PasswordError, check_length};
+use super::refused::RefusedLogins;
 use super::throttle::{LoginThrottle, TooEarly};
 use crate::metrics::{Metrics, Status};
 use crate::random::{new_session_id, new_token};
-use crate::store::{Digest, NewSession, Store, StoreError, User, UserId};
+use crate::store::audit::{Action, Actor, Entry, Means, Object};
+use crate::store::{Digest, NewSession, Store, StoreError, User};
 
 /// How long a login lasts (JupyterHub's `cookie_max_age_days`).
 const SESSION_LIFETIME: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -29,6 +31,7 @@ pub(crate) struct Gate {
     throttle: LoginThrottle,
     signup_throttle: LoginThrottle,
     links: LoginLinks,
+    refused: RefusedLogins,
     metrics: Metrics,
 }
 
@@ -99,6 +102,7 @@ impl Gate {
             throttle: LoginThrottle::new(),
             signup_throttle: LoginThrottle::new(),
             links: LoginLinks::new(),
+            refused: RefusedLogins::default(),
             metrics,
         }
     }
@@ -116,7 +120,7 @@ impl Gate {
         ip: IpAddr,
     ) -> Result<Login, LoginError> {
         let user = self.prove(username, password, ip).await?;
-        self.begin_session(user).await
+        self.begin_session(user, Means::Password, ip).await
     }
 
     /// Who has this name and password, without a login.
@@ -128,9 +132,17 @@ impl Gate {
     ) -> Result<Arc<User>, LoginError> {
         let typed = username;
         let name = self.directory.name_of(typed);
-        let attempt = self.throttle.begin(name.as_ref(), ip, Instant::now())?;
         let user = name.as_ref();
         let user = user.and_then(|name| self.store.users().by_name(name));
+        let attempt = match self.throttle.begin(name.as_ref(), ip, Instant::now()) {
+            Ok(attempt) => attempt,
+            Err(early) => {
+                let error = LoginError::from(early);
+                self.note_refused(user.as_deref(), Means::Password, ip, &error)
+                    .await;
+                return Err(error);
+            }
+        };
         let claim = Claim {
             typed,
             name: name.as_ref(),
@@ -147,18 +159,67 @@ impl Gate {
             Err(error) => Err(error),
         };
         self.count(&checked, began);
+        if let Err(error) = &checked {
+            self.note_refused(user.as_deref(), Means::Password, ip, error)
+                .await;
+        }
         // A broken PAM is not the fault of whoever logs in, but nobody may guess for free meanwhile.
         let user = checked?;
         self.throttle.succeeded(attempt);
         Ok(user)
     }
 
-    /// Logs in somebody who has proved elsewhere who they are.
-    pub(crate) async fn enter(&self, proven: &Proven) -> Result<Login, LoginError> {
+    /// Logs in somebody who has proved elsewhere who they are, and asks from `ip`.
+    pub(crate) async fn enter(&self, proven: &Proven, ip: IpAddr) -> Result<Login, LoginError> {
         let began = Instant::now();
         let user = self.let_in(proven).await;
         self.count(&user, began);
-        self.begin_session(user?).await
+        if let Err(error) = &user {
+            let known = self.store.users().by_name(&proven.name);
+            self.note_refused(known.as_deref(), Means::External, ip, error)
+                .await;
+        }
+        self.begin_session(user?, Means::External, ip).await
+    }
+
+    /// Writes down that somebody was not let in, unless too many were lately; those are told of by
+    /// [`Gate::tell_refused`]. The name is written only if it is one of ours: what was typed may be a
+    /// password.
+    async fn note_refused(
+        &self,
+        user: Option<&User>,
+        means: Means,
+        ip: IpAddr,
+        error: &LoginError,
+    ) {
+        if !self.refused.has_room_for(ip) {
+            return;
+        }
+        let entry = Entry::new(Actor::nobody(means, ip), Action::Login)
+            .refused()
+            .with("reason", error.word());
+        let entry = match user {
+            Some(user) => entry.on_user(user),
+            None => entry.on(Object::hub()),
+        };
+        self.note_or_warn(entry).await;
+    }
+
+    /// Tells the audit log how many were refused of whom it knows nothing else, and lets it know of
+    /// the next ones again.
+    pub(crate) async fn tell_refused(&self) {
+        if let Some(count) = self.refused.begin_anew() {
+            let entry = Entry::new(Actor::hub("login"), Action::Login).on(Object::hub());
+            let entry = entry.refused().with("count", count);
+            self.note_or_warn(entry).await;
+        }
+    }
+
+    /// Who is refused stays refused, whether or not it can be written down.
+    async fn note_or_warn(&self, entry: Entry) {
+        if let Err(error) = self.store.note(entry).await {
+            tracing::warn!(%error, "cannot record a refused login");
+        }
     }
 
     /// The account of somebody who has proved who they are, if they may come in; the one place where
@@ -189,16 +250,24 @@ impl Gate {
     }
 
     /// Logs in by the one-time link with this secret.
-    pub(crate) async fn log_in_by_link(&self, secret: &str) -> Result<Login, LoginError> {
-        let name = self
-            .links
-            .redeem(secret, Instant::now())
-            .ok_or(LoginError::Link)?;
+    pub(crate) async fn log_in_by_link(
+        &self,
+        secret: &str,
+        ip: IpAddr,
+    ) -> Result<Login, LoginError> {
+        let Some(name) = self.links.redeem(secret, Instant::now()) else {
+            let error = LoginError::Link;
+            self.note_refused(None, Means::Link, ip, &error).await;
+            return Err(error);
+        };
         let user = self.ensure_user(&name).await?;
         if self.directory.is_blocked(&user) {
-            return Err(LoginError::NotAllowed);
+            let error = LoginError::NotAllowed;
+            self.note_refused(Some(&user), Means::Link, ip, &error)
+                .await;
+            return Err(error);
         }
-        self.begin_session(user).await
+        self.begin_session(user, Means::Link, ip).await
     }
 
     /// The user of that name, made if there is none.
@@ -206,7 +275,9 @@ impl Gate {
         if let Some(user) = self.store.users().by_name(name) {
             return Ok(user);
         }
-        self.store
+        let entry = Entry::new(Actor::hub("login"), Action::UserCreate);
+        let store = self.store.noting(entry);
+        store
             .users()
             .create(vec![name.clone()], false, Timestamp::now())
             .await?;
@@ -216,7 +287,12 @@ impl Gate {
             .ok_or(LoginError::Store(StoreError::NotFound("user")))
     }
 
-    pub(super) async fn begin_session(&self, user: Arc<User>) -> Result<Login, LoginError> {
+    pub(super) async fn begin_session(
+        &self,
+        user: Arc<User>,
+        means: Means,
+        ip: IpAddr,
+    ) -> Result<Login, LoginError> {
         let now = Timestamp::now();
         let (cookie, session_id) = (new_token(), new_session_id());
         let session = NewSession {
@@ -228,13 +304,16 @@ impl Gate {
                 .saturating_add(SESSION_LIFETIME)
                 .unwrap_or(Timestamp::MAX),
         };
-        match self.store.sessions().create(session, now).await {
+        let entry = Entry::new(Actor::user(&user, means, ip), Action::Login).on_user(&user);
+        match (self.store.noting(entry).sessions())
+            .create(session, now)
+            .await
+        {
             // Somebody changed the password while this one was being checked.
             Err(StoreError::Conflict(_)) => return Err(LoginError::Wrong),
             created => drop(created?),
         }
         self.store.users().touch(user.id, now).await?;
-        tracing::info!(user = %user.name, "logged in");
         Ok(Login {
             user,
             cookie,
@@ -272,9 +351,9 @@ impl Gate {
         // Kept as a failure, so that nobody goes on for long.
         let _charged = self.signup_throttle.begin(None, ip, Instant::now())?;
         let hash = by_password.hash(password).await?;
-        let noted = self.store.signups();
-        let noted = noted.create(name.clone(), hash, Timestamp::now()).await?;
-        tracing::info!(user = %name, %ip, noted, "sign-up");
+        let entry = Entry::new(Actor::nobody(Means::None, ip), Action::Signup);
+        let store = self.store.noting(entry);
+        store.signups().create(name, hash, Timestamp::now()).await?;
         Ok(())
     }
 
@@ -292,20 +371,48 @@ impl Gate {
             .map_err(PasswordError::from)?;
         let attempt = self.throttle.begin(Some(&user.name), ip, Instant::now())?;
         let current = user.password_hash.clone();
+        let by = Actor::user(user, Means::Session, ip);
+        let entry = Entry::new(by, Action::UserPassword).on_user(user);
         if !by_password.verify(current, old).await? {
+            if self.refused.has_room_for(ip) {
+                self.note_or_warn(entry.refused()).await;
+            }
             return Err(LoginError::Wrong);
         }
         self.throttle.succeeded(attempt);
         let hash = by_password.hash(new).await?;
-        let changed = self.store.users().change_password(user.id, Some(hash));
-        let user = changed.await?;
-        tracing::info!(user = %user.name, "password changed");
-        self.begin_session(user).await
+        let store = self.store.noting(entry);
+        let user = store.users().change_password(user.id, Some(hash)).await?;
+        self.begin_session(user, Means::Password, ip).await
     }
 
     /// Ends one browser session of `user` with all that was granted in it.
-    pub(crate) async fn log_out(&self, user: UserId, session_id: &str) -> Result<(), StoreError> {
-        self.store.sessions().log_out(user, session_id).await
+    pub(crate) async fn log_out(
+        &self,
+        by: Actor,
+        user: &User,
+        session_id: &str,
+    ) -> Result<(), StoreError> {
+        let store = self
+            .store
+            .noting(Entry::new(by, Action::Logout).on_user(user));
+        store.sessions().log_out(user.id, session_id).await
+    }
+}
+
+impl LoginError {
+    /// Its word in the audit log.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::TooEarly(_) => "throttled",
+            Self::Wrong => "wrong",
+            Self::NotAllowed => "not-allowed",
+            Self::Unusable => "unusable",
+            Self::Waiting => "waiting",
+            Self::NoForm => "no-form",
+            Self::Link => "link",
+            Self::Password(_) | Self::Pam(_) | Self::Store(_) => "unavailable",
+        }
     }
 }
 
@@ -327,11 +434,14 @@ mod tests {
         let gate = Gate::new(store, directory, authenticator, metrics);
         let (ann, ip) = (UserName::new("ann").unwrap(), IpAddr::from([127, 0, 0, 1]));
         let (old, new) = (Secret::new("old horse"), Secret::new("new horse"));
-        accounts.add(&ann, false, old.clone()).await.unwrap();
+        let root = Actor::command(0, "root");
+        let added = accounts.add(&root, &ann, false, old.clone()).await;
+        added.unwrap();
 
         let proven = gate.prove("ann", old, ip).await.unwrap();
-        accounts.set_password(&ann, new.clone()).await.unwrap();
-        let late = gate.begin_session(proven).await;
+        let changed = accounts.set_password(&root, &ann, new.clone()).await;
+        changed.unwrap();
+        let late = gate.begin_session(proven, Means::Password, ip).await;
         assert!(matches!(late, Err(LoginError::Wrong)), "{late:?}");
         gate.log_in("ann", new, ip).await.unwrap();
     }

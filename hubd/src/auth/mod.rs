@@ -25,6 +25,7 @@ pub(crate) mod login_link;
 mod names;
 pub(crate) mod pam;
 pub(crate) mod password;
+mod refused;
 pub(crate) mod services;
 pub(crate) mod sightings;
 pub(crate) mod throttle;

@@ -17,6 +17,7 @@ use super::sightings::sightings;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::scopes::{ScopeName, Target};
+use crate::store::audit::{Actor, Means};
 use crate::store::{Digest, NewToken, Owner, Store, StoreError, TokenKind, User};
 
 const IP: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -115,6 +116,10 @@ impl Hub {
     }
 }
 
+fn root() -> Actor {
+    Actor::command(0, "root")
+}
+
 fn name(name: &str) -> UserName {
     UserName::new(name).unwrap()
 }
@@ -148,7 +153,7 @@ async fn what_is_taken_away_is_gone_at_once_by_every_way_in() {
         let hub = Hub::new("kind = 'password'\nallowed_users = ['ann']");
         let password = Secret::new(PASSWORD);
         hub.accounts
-            .add(&name("ann"), false, password)
+            .add(&root(), &name("ann"), false, password)
             .await
             .unwrap();
         let held = hub.everything("ann").await;
@@ -163,18 +168,29 @@ async fn what_is_taken_away_is_gone_at_once_by_every_way_in() {
         match deed {
             "password" => {
                 let new = Secret::new("another horse");
-                hub.accounts.set_password(&name("ann"), new).await.unwrap();
+                hub.accounts
+                    .set_password(&root(), &name("ann"), new)
+                    .await
+                    .unwrap();
             }
-            "block" => drop(hub.accounts.set_blocked(&name("ann"), true).await.unwrap()),
-            _ => drop(hub.accounts.delete(&name("ann")).await.unwrap()),
+            "block" => drop(
+                hub.accounts
+                    .set_blocked(&root(), &name("ann"), true)
+                    .await
+                    .unwrap(),
+            ),
+            _ => drop(hub.accounts.delete(root(), &name("ann")).await.unwrap()),
         }
         assert_eq!(hub.open(&held), left, "{deed}");
         assert!(!hub.can_exchange(&pending, &held).await, "{deed}");
-        let late = hub.gate.begin_session(pending).await;
+        let late = hub.gate.begin_session(pending, Means::Password, IP).await;
         assert!(matches!(late, Err(LoginError::Wrong)), "{deed}: {late:?}");
         assert!(hub.log_in("ann", PASSWORD).await.is_err(), "{deed}");
         if deed == "block" {
-            hub.accounts.set_blocked(&name("ann"), false).await.unwrap();
+            hub.accounts
+                .set_blocked(&root(), &name("ann"), false)
+                .await
+                .unwrap();
             assert_eq!(hub.open(&held)[..3], [false; 3], "what is gone stays gone");
             hub.log_in("ann", PASSWORD).await.unwrap();
         }
@@ -186,7 +202,7 @@ async fn who_is_no_admin_any_more_has_no_right_left_by_any_way_in() {
     let hub = Hub::new("kind = 'password'\nallow_all = true");
     let password = Secret::new(PASSWORD);
     hub.accounts
-        .add(&name("root"), true, password)
+        .add(&root(), &name("root"), true, password)
         .await
         .unwrap();
     let held = hub.everything("root").await;
@@ -213,7 +229,7 @@ async fn who_is_denied_is_denied_before_anything_allows() {
     let enter = async |who: &str, groups: Option<&[&str]>| {
         let groups = groups.map(|groups| groups.iter().map(|&g| g.to_owned()).collect());
         let name = name(who);
-        hub.gate.enter(&Proven { name, groups }).await.is_ok()
+        hub.gate.enter(&Proven { name, groups }, IP).await.is_ok()
     };
     for (who, groups, may) in [
         ("ann", None, true),
@@ -232,7 +248,7 @@ async fn who_is_denied_is_denied_before_anything_allows() {
     assert!(hub.directory.is_blocked(&hub.user("ann")));
     for (from_file, blocked) in [("ann", true), ("ann", false)] {
         hub.accounts
-            .set_blocked(&name(from_file), blocked)
+            .set_blocked(&root(), &name(from_file), blocked)
             .await
             .unwrap();
     }
@@ -281,7 +297,7 @@ async fn who_signs_up_waits_for_an_admin() {
     let wrong = hub.log_in("ann", "of somebody else").await;
     assert!(matches!(wrong, Err(LoginError::Wrong)), "{wrong:?}");
 
-    hub.accounts.approve(&name("ann")).await.unwrap();
+    hub.accounts.approve(root(), &name("ann")).await.unwrap();
     hub.log_in("ann", PASSWORD).await.unwrap();
     assert!(!hub.user("ann").admin);
     let ann = hub.user("ann");
@@ -293,7 +309,7 @@ async fn who_signs_up_waits_for_an_admin() {
     );
     login.await.unwrap();
     assert!(hub.log_in("ann", PASSWORD).await.is_err());
-    let gone = hub.accounts.approve(&name("ann")).await;
+    let gone = hub.accounts.approve(root(), &name("ann")).await;
     assert_eq!(gone.unwrap_err().to_string(), "nobody has signed up as ann");
     let conflict = hub.store.signups().decline(name("ann")).await;
     assert!(matches!(conflict, Err(StoreError::NotFound(_))));

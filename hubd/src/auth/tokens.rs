@@ -19,6 +19,7 @@ use super::caller::Identity;
 use super::directory::Directory;
 use crate::random::new_token;
 use crate::scopes::{self, Issuer, Scope, ScopeError, ScopeSet};
+use crate::store::audit::{Action, Actor, Entry, Object};
 use crate::store::{Digest, NewToken, Owner, Store, StoreError, Token, TokenId, TokenKind};
 
 /// The longest note, in characters.
@@ -129,16 +130,23 @@ impl TokenDesk {
         Self { store, directory }
     }
 
-    /// Makes a token of `owner`. `note` is what it is called if the wish does not say.
+    /// Makes a token of `owner` for `by`. `note` is what it is called if the wish does not say.
     pub(crate) async fn issue(
         &self,
+        by: Actor,
         owner: &Identity,
         wish: TokenWish,
         note: &str,
     ) -> Result<Issued, TokenRefused> {
         let now = Timestamp::now();
         let (row, text) = self.row(owner, wish, note, now)?;
-        let token = self.store.tokens().create(row, now).await?;
+        let entry = Entry::new(by, Action::TokenCreate).with_names("scopes", &row.scopes);
+        let entry = match owner {
+            Identity::User(user) => entry.concerning(user),
+            Identity::Service(name) => entry.with("service", name),
+        };
+        let entry = entry.with_some("expires_at", row.expires_at);
+        let token = self.store.noting(entry).tokens().create(row, now).await?;
         Ok(Issued { token, text })
     }
 
@@ -174,11 +182,12 @@ impl TokenDesk {
     /// As [`TokenDesk::issue`], for a command.
     pub(crate) async fn issue_for(
         &self,
+        by: Actor,
         owner: OwnerName,
         wish: TokenWish,
     ) -> Result<NewTokenLine, TokenRefused> {
         let owner = self.owner(owner)?;
-        let issued = self.issue(&owner, wish, "Made with hubd token").await?;
+        let issued = self.issue(by, &owner, wish, "Made with hubd token").await?;
         Ok(NewTokenLine {
             line: self.line(&issued.token),
             text: issued.text,
@@ -195,11 +204,15 @@ impl TokenDesk {
     }
 
     /// Revokes the token of that name; says which one it was.
-    pub(crate) async fn revoke_named(&self, id: &str) -> Result<TokenLine, TokenRefused> {
+    pub(crate) async fn revoke_named(
+        &self,
+        by: Actor,
+        id: &str,
+    ) -> Result<TokenLine, TokenRefused> {
         let unknown = || TokenRefused::UnknownToken(id.to_owned());
         let token = self.find(id).ok_or_else(unknown)?;
         let line = self.line(&token);
-        self.revoke(&token).await?;
+        self.revoke(by, &token).await?;
         Ok(line)
     }
 
@@ -211,13 +224,24 @@ impl TokenDesk {
 
     /// Revokes a token. One that a server was issued for its visitor takes the others along that the
     /// server was issued for them: it would get the next one without asking anyway.
-    pub(crate) async fn revoke(&self, token: &Token) -> Result<(), StoreError> {
+    pub(crate) async fn revoke(&self, by: Actor, token: &Token) -> Result<(), StoreError> {
+        let entry = Entry::new(by, Action::TokenRevoke).on(Object::token(token.id));
+        let entry = match &token.owner {
+            Owner::User(id) => match self.store.users().by_id(*id) {
+                Some(user) => entry.concerning(&user),
+                None => entry,
+            },
+            Owner::Service(name) => entry.with("service", name),
+        };
+        let store = self
+            .store
+            .noting(entry.with_some("client", token.client_id.as_ref()));
         match (&token.client_id, &token.owner) {
             (Some(client), Owner::User(user)) => {
-                let tokens = self.store.tokens();
+                let tokens = store.tokens();
                 tokens.revoke_client_of(*user, client).await.map(drop)
             }
-            _ => self.store.tokens().revoke(token.id).await.map(drop),
+            _ => store.tokens().revoke(token.id).await.map(drop),
         }
     }
 
@@ -413,10 +437,16 @@ mod tests {
             scopes: Some(vec![scope.to_owned()]),
             ..TokenWish::default()
         };
-        let made = desk.issue(&grader, ask("list:users"), "by hand").await;
+        let root = Actor::command(0, "root");
+        let made = desk
+            .issue(root.clone(), &grader, ask("list:users"), "by hand")
+            .await;
         let made = made.unwrap();
         assert_eq!(made.token.owner, Owner::Service("grader".into()));
-        let refused = desk.issue(&grader, ask("shutdown"), "").await.unwrap_err();
+        let refused = desk
+            .issue(root, &grader, ask("shutdown"), "")
+            .await
+            .unwrap_err();
         assert!(refused.to_string().contains("does not hold"), "{refused}");
         let line = &desk.list(Some(&grader))[0];
         assert_eq!(
@@ -443,7 +473,7 @@ mod tests {
                 note: Some(note.to_owned()),
                 ..TokenWish::default()
             };
-            let made = desk.issue(&ann, wish, "default").await;
+            let made = desk.issue(Actor::hub("test"), &ann, wish, "default").await;
             assert_eq!(made.is_ok(), fine, "{note:?}");
             if let Ok(made) = made {
                 let expected = if note.is_empty() { "default" } else { note };

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::{
-    check_config, completions, doctor, openapi, print_config, quickstart, run, token, user,
+    audit, check_config, completions, doctor, openapi, print_config, quickstart, run, token, user,
 };
 use crate::auth::pam::{self, HELPER};
 
@@ -31,6 +31,7 @@ enum Command {
     Run(run::Args),
     User(user::Args),
     Token(token::Args),
+    Audit(audit::Args),
     CheckConfig(check_config::Args),
     Doctor(doctor::Args),
     PrintConfig(print_config::Args),
@@ -48,6 +49,7 @@ impl Command {
             Self::Run(args) => args.run(),
             Self::User(args) => args.run(),
             Self::Token(args) => args.run(),
+            Self::Audit(args) => args.run(),
             Self::CheckConfig(args) => args.run(),
             Self::Doctor(args) => args.run(),
             Self::PrintConfig(args) => args.run(),

@@ -1,4 +1,4 @@
-//! The two ways to accounts and tokens: through the hub that runs, or straight into its books.
+//! The two ways to accounts, tokens and the audit log: through the hub that runs, or straight into its books.
 //!
 //! The books have one owner at a time. If that is a hub, it is asked; if there is none, this process
 //! is the owner for the moment.
@@ -14,7 +14,8 @@ use crate::auth::accounts::{Account, AccountError, Accounts, Added, Deleted, Wai
 use crate::auth::directory::Directory;
 use crate::auth::tokens::{NewTokenLine, OwnerName, TokenDesk, TokenLine, TokenWish};
 use crate::config::Config;
-use crate::hub::control::{CallError, Client};
+use crate::hub::control::{CallError, Client, account};
+use crate::store::audit::{Actor, AuditQuery, Record};
 use crate::store::{OpenError, Store};
 
 /// How long an owner may take that is about to begin or about to end.
@@ -22,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often it is looked at meanwhile.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A way to accounts and tokens, good for one action. Errors are messages for the user.
+/// A way to accounts, tokens and the audit log, good for one action. Errors are messages for the user.
 pub(super) enum Books {
     Running(Client),
     Open {
@@ -87,7 +88,10 @@ impl Books {
             Self::Running(client) => answered(client.add(name, admin, &password).await),
             Self::Open {
                 store, accounts, ..
-            } => done(store, accounts.add(name, admin, password).await).await,
+            } => {
+                let added = accounts.add(&operator(), name, admin, password).await;
+                done(store, added).await
+            }
         }
     }
 
@@ -100,7 +104,10 @@ impl Books {
             Self::Running(client) => answered(client.set_password(name, &password).await),
             Self::Open {
                 store, accounts, ..
-            } => done(store, accounts.set_password(name, password).await).await,
+            } => {
+                let changed = accounts.set_password(&operator(), name, password).await;
+                done(store, changed).await
+            }
         }
     }
 
@@ -110,7 +117,7 @@ impl Books {
             Self::Open {
                 store, accounts, ..
             } => {
-                let changed = accounts.set_blocked(name, blocked).await;
+                let changed = accounts.set_blocked(&operator(), name, blocked).await;
                 done(store, changed.map(drop)).await
             }
         }
@@ -130,7 +137,7 @@ impl Books {
             Self::Running(client) => answered(client.approve(name).await),
             Self::Open {
                 store, accounts, ..
-            } => done(store, accounts.approve(name).await).await,
+            } => done(store, accounts.approve(operator(), name).await).await,
         }
     }
 
@@ -139,7 +146,7 @@ impl Books {
             Self::Running(client) => answered(client.decline(name).await),
             Self::Open {
                 store, accounts, ..
-            } => done(store, accounts.decline(name).await).await,
+            } => done(store, accounts.decline(operator(), name).await).await,
         }
     }
 
@@ -157,7 +164,7 @@ impl Books {
             Self::Running(client) => answered(client.delete(name).await),
             Self::Open {
                 store, accounts, ..
-            } => done(store, accounts.delete(name).await).await,
+            } => done(store, accounts.delete(operator(), name).await).await,
         }
     }
 
@@ -169,7 +176,8 @@ impl Books {
         match self {
             Self::Running(client) => answered(client.new_token(owner, wish).await),
             Self::Open { store, tokens, .. } => {
-                done(store, tokens.issue_for(owner, wish).await).await
+                let issued = tokens.issue_for(operator(), owner, wish).await;
+                done(store, issued).await
             }
         }
     }
@@ -184,18 +192,48 @@ impl Books {
     pub(super) async fn revoke_token(self, id: &str) -> Result<TokenLine, String> {
         match self {
             Self::Running(client) => answered(client.revoke_token(id).await),
-            Self::Open { store, tokens, .. } => done(store, tokens.revoke_named(id).await).await,
+            Self::Open { store, tokens, .. } => {
+                let revoked = tokens.revoke_named(operator(), id).await;
+                done(store, revoked).await
+            }
+        }
+    }
+
+    pub(super) async fn audit(self, query: AuditQuery) -> Result<Vec<Record>, String> {
+        match self {
+            Self::Running(client) => answered(client.audit(&query).await),
+            Self::Open { store, .. } => {
+                let records = store.audit().list(query).await;
+                done(store, records).await
+            }
         }
     }
 }
 
+/// Whoever runs this command, for the audit log.
+fn operator() -> Actor {
+    account(rustix::process::getuid().as_raw())
+}
+
+/// A connection to the hub that runs on `state_dir`, if one does. What a hub that was killed was just
+/// starting holds its socket for a moment longer, but does not answer there.
 async fn connect(state_dir: &Path) -> Result<Option<Client>, String> {
-    Client::connect(state_dir).await.map_err(|error| {
-        format!(
-            "cannot reach the hub of {}: {error}; run this as root or as the account that runs the hub",
-            state_dir.display()
-        )
-    })
+    let connected = || async {
+        Client::connect(state_dir).await.map_err(|error| {
+            format!(
+                "cannot reach the hub of {}: {error}; run this as root or as the account that runs the hub",
+                state_dir.display()
+            )
+        })
+    };
+    let Some(client) = connected().await? else {
+        return Ok(None);
+    };
+    match client.status().await {
+        Ok(_) => connected().await,
+        Err(CallError::Broken(_)) => Ok(None),
+        Err(error) => Err(error_chain(&error)),
+    }
 }
 
 fn answered<T>(answer: Result<T, CallError>) -> Result<T, String> {

@@ -9,6 +9,7 @@
 //! `hubd print-config > hubd.toml` and `eval "$(hubd completions bash)"` are safe.
 
 mod args;
+mod audit;
 mod books;
 mod check_config;
 mod completions;

@@ -17,6 +17,7 @@
 
 mod address;
 mod amount;
+mod audit;
 mod auth;
 mod base_path;
 mod check;
@@ -49,6 +50,7 @@ mod value;
 #[cfg(test)]
 pub(crate) use role::RoleTable;
 pub(crate) use {
+    audit::AuditTable,
     auth::{AuthKind, AuthTable, PamTable, PasswordTable, SharedPasswordTable},
     culler::CullerTable,
     findings::{ConfigErrors, Findings, Style},

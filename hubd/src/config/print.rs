@@ -57,6 +57,7 @@ mod tests {
         assert!(config.spawner == default.spawner);
         assert!(config.limits == default.limits);
         assert!(config.culler == default.culler);
+        assert!(config.audit == default.audit);
         assert!(config.services.is_empty() && config.roles.is_empty() && config.groups.is_empty());
     }
 

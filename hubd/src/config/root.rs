@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
+use super::audit::{self, AuditTable};
 use super::auth::{self, AuthTable};
 use super::check;
 use super::culler::{self, CullerTable};
@@ -38,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) limits: LimitsTable,
     /// Which servers are ended because nobody uses them.
     pub(crate) culler: CullerTable,
+    /// How long it is known who did what.
+    pub(crate) audit: AuditTable,
     /// Programs with a token of their own.
     pub(crate) services: Vec<ServiceTable>,
     /// Scopes for users, groups and services.
@@ -121,6 +124,7 @@ impl Default for Config {
             spawner: SpawnerTable::default(),
             limits: LimitsTable::default(),
             culler: CullerTable::default(),
+            audit: AuditTable::default(),
             services: Vec::new(),
             roles: Vec::new(),
             groups: Vec::new(),
@@ -149,6 +153,7 @@ pub(super) fn read(mut reading: Reading, root: &DeTable<'_>) -> Result<Config, C
         spawner: spawner::read(table(&mut file, &spawner::SPEC)),
         limits: limits::read(table(&mut file, &limits::SPEC)),
         culler: culler::read(table(&mut file, &culler::SPEC)),
+        audit: audit::read(table(&mut file, &audit::SPEC)),
         services: tables(&mut file, &service::SPEC, service::read),
         roles: tables(&mut file, &role::SPEC, role::read),
         groups: tables(&mut file, &group::SPEC, group::read),

@@ -3,7 +3,7 @@
 //! A table's keys stand beside the code that reads them, as its `SPEC`; here is the shape of such a
 //! list and the list of all of them.
 
-use super::{auth, culler, group, hub, limits, role, service, spawner};
+use super::{audit, auth, culler, group, hub, limits, role, service, spawner};
 
 /// One table of the file.
 pub(super) struct TableSpec {
@@ -82,6 +82,7 @@ pub(super) const TABLES: &[&TableSpec] = &[
     &spawner::SPEC,
     &limits::SPEC,
     &culler::SPEC,
+    &audit::SPEC,
     &service::SPEC,
     &role::SPEC,
     &group::SPEC,

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use url::Url;
 
+use super::books;
 use super::builder::HubBuilder;
 use super::control::Control;
 use super::error::{HubError, Reason};
@@ -39,6 +40,7 @@ use crate::proxy::{Proxy, ProxyOptions, TrustedProxies};
 use crate::servers::{Limits, Routes, Servers, Setup};
 use crate::services::{Culler, Ground, Services};
 use crate::store::Store;
+use crate::store::audit::{Action, Actor, Entry, Object};
 use crate::tasks::{Tasks, bounded};
 
 /// Events of the proxy that may wait for the hub.
@@ -116,6 +118,8 @@ impl HubBuilder {
             named_servers_per_user: config.limits.named_servers_per_user as usize,
             on_end: self.on_end,
         });
+        let url = own_url(&config.hub, address);
+        books::started(&store, &config, &url).await?;
         make_named_users(&store, &directory).await?;
         make_named_groups(&store, &directory).await?;
         fit_tokens(&store, &directory).await?;
@@ -137,6 +141,10 @@ impl HubBuilder {
         tasks.spawn_until_stop("sightings", log.write(store.clone()));
         tasks.spawn_until_stop("proxy events", servers.clone().follow(seen_by_proxy));
         tasks.spawn_until_stop("purge", purge(store.clone()));
+        tasks.spawn_until_stop(
+            "audit retention",
+            books::prune(store.clone(), config.audit.clone()),
+        );
         let recovering = Instant::now();
         servers.recover(HEAD_START).await;
         let culler = Culler::new(
@@ -182,9 +190,9 @@ impl HubBuilder {
             },
             shutdown: Shutdown::default(),
         });
+        tasks.spawn_until_stop("refused logins", books::tell_refused(Arc::clone(&app)));
         let pages = PagesState::new(Arc::clone(&app), Arc::new(templates))
             .map_err(|error| Reason::Internal(error.to_string()))?;
-        let url = own_url(&config.hub, address);
         let login_link = self.login_link_for.map(|user| {
             let secret = app.gate.issue_link(user);
             format!(
@@ -235,9 +243,15 @@ async fn make_named_users(store: &Store, directory: &Directory) -> Result<(), Hu
     let unknown = |name: &&_| store.users().by_name(name).is_none();
     let names: Vec<_> = directory.named_users().filter(unknown).cloned().collect();
     if !names.is_empty() {
+        let store = store.noting(by_configuration(Action::UserCreate));
         store.users().create(names, false, Timestamp::now()).await?;
     }
     Ok(())
+}
+
+/// What the audit log is to say of what the configuration makes.
+fn by_configuration(action: Action) -> Entry {
+    Entry::new(Actor::hub("configuration"), action)
 }
 
 /// Groups that the configuration gives something to exist from the start, so that nobody else can be
@@ -251,6 +265,7 @@ async fn make_named_groups(store: &Store, directory: &Directory) -> Result<(), H
     let unknown = named.filter(|name| groups.find(name).is_none());
     let unknown: Vec<String> = unknown.map(str::to_owned).collect();
     if !unknown.is_empty() {
+        let store = store.noting(by_configuration(Action::GroupCreate));
         store.groups().create(unknown, Vec::new()).await?;
     }
     Ok(())
@@ -261,10 +276,9 @@ async fn fit_tokens(store: &Store, directory: &Directory) -> Result<(), HubError
     let services = directory.services().names();
     let gone = store.tokens().keep_services(services).await?;
     if gone > 0 {
-        tracing::info!(
-            count = gone,
-            "tokens of services that are no longer there are deleted"
-        );
+        // Of services that are no longer there.
+        let entry = by_configuration(Action::TokenRevoke).on(Object::hub());
+        store.note(entry.with("count", gone)).await?;
     }
     if let Some(max) = directory.token_max_age() {
         let shortened = store.tokens().shorten(max).await?;

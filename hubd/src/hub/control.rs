@@ -15,8 +15,10 @@
 //! GET    /signups                everybody who asks for an account
 //! POST   /signups/{name}         approve
 //! DELETE /signups/{name}         decline
+//! POST   /audit                  {name, action, since, before, limit}: entries of the audit log
 //! ```
 //!
+//! - What is done is done by the account that connects, as the kernel says, and the audit log says so.
 //! - Who may connect may do all of it. So the directory is 0700, the socket is 0600, and the hub asks
 //!   the kernel who connects: its own account and root are served, everybody else is hung up on.
 //! - The lock of the state directory says whose socket it is. Who holds it may remove what an earlier
@@ -32,10 +34,13 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use nix::unistd::{Uid, User};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use client::{CallError, Client};
 pub(super) use server::Control;
+
+use crate::store::audit::Actor;
 
 /// The longest path that the address of a socket holds.
 const ADDRESS_MAX: usize = 107;
@@ -51,6 +56,12 @@ pub(crate) struct Status {
     pub(crate) api_url: String,
     /// What tells its servers from those of other hubs.
     pub(crate) instance: String,
+}
+
+/// How the audit log names whoever runs a command as this account of the host.
+pub(crate) fn account(uid: u32) -> Actor {
+    let known = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+    Actor::command(uid, known.as_ref().map_or("", |user| &user.name))
 }
 
 /// The body of every answer that is no success.

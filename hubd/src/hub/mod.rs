@@ -9,6 +9,7 @@
 //! While it runs, commands on this host reach it through the control socket, see `control.rs`. The
 //! order of starting is in `boot.rs`, the order of stopping in `stop.rs`.
 
+mod books;
 mod boot;
 mod builder;
 pub(crate) mod control;

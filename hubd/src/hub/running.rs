@@ -90,6 +90,7 @@ impl Hub {
         closing.cancel();
         let tasks = super::stop::tasks(&self.tasks, self.grace);
         tokio::join!(serving, tasks, self.app.services.stop());
+        super::books::stopping(&self.app, cleanup_servers).await;
         super::stop::books(&self.app.store).await;
     }
 }

@@ -517,3 +517,41 @@ async fn pkce_is_optional() {
     };
     assert!(bench.provider.exchange(form).await.is_ok());
 }
+
+/// A code is no longer worth more than the login in which it was issued.
+#[tokio::test]
+async fn a_code_ends_with_the_login_that_it_came_from() {
+    for deed in ["logout", "block", "password", "delete"] {
+        let bench = bench().await;
+        let code = bench.code("tee");
+        let tee = bench.visitor("tee");
+        let (user, users) = (tee.user().unwrap(), bench.store.users());
+        match deed {
+            "logout" => {
+                let session = tee.session_id().unwrap();
+                bench.store.sessions().log_out(user.id, session).await
+            }
+            "block" => users.set_blocked(user.id, true).await.map(drop),
+            "password" => users.change_password(user.id, None).await.map(drop),
+            _ => {
+                let server = bench.store.servers().of(user.id)[0].id;
+                let now = Timestamp::now();
+                let servers = bench.store.servers();
+                servers.mark_stopped(server, None, now).await.unwrap();
+                users.delete(user.id).await
+            }
+        }
+        .unwrap();
+        let late = bench.provider.exchange(form(&code)).await;
+        let refused = late.map(drop).unwrap_err();
+        assert!(
+            matches!(refused, ExchangeError::Bad { .. } | ExchangeError::Client),
+            "{deed}: {refused}"
+        );
+        let owner = crate::store::Owner::User(user.id);
+        let tokens = bench.store.tokens().of(&owner, Timestamp::now());
+        let kinds = tokens.iter().map(|token| token.kind);
+        let granted = kinds.filter(|kind| *kind == crate::store::TokenKind::Oauth);
+        assert_eq!(granted.count(), 0, "{deed}");
+    }
+}

@@ -130,6 +130,11 @@ impl Links {
         self.below_hub("admin")
     }
 
+    /// The audit log, for admins.
+    pub(crate) fn admin_audit(&self) -> LocalPath {
+        self.admin().join("audit")
+    }
+
     /// The stream of what changes on the admin page.
     pub(crate) fn admin_events(&self) -> LocalPath {
         self.admin().join("events")
@@ -220,6 +225,7 @@ mod tests {
             (links.hub(), "/hub/"),
             (links.home(), "/hub/home"),
             (links.tokens(), "/hub/token"),
+            (links.admin_audit(), "/hub/admin/audit"),
             (links.revoke_token(), "/hub/token/revoke"),
             (links.login(None), "/hub/login"),
             (

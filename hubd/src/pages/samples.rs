@@ -9,6 +9,7 @@ use super::render::Templates;
 use super::views::admin::{
     AddForm, AdminView, Choice, DeleteUserView, ServerRow, Sorting, UserRow,
 };
+use super::views::audit::{AuditRow, AuditView};
 use super::views::{
     Chrome, ClientRow, CountdownView, ErrorView, FailedView, HomeView, LeaveView, Lifetime,
     LoginView, MadeToken, NamedServer, NewServerForm, NotRunningView, OAuthView, PasswordView,
@@ -430,6 +431,7 @@ fn admin_pages(out: &mut Pages<'_>, text: Texts<'_>) {
         following_url: Some(links().admin()),
         events_url: links().admin_events(),
         add: Some(add),
+        audit_url: Some(links().admin_audit()),
     };
     out.logged_in("admin", &view);
     let nobody = AdminView {
@@ -438,9 +440,11 @@ fn admin_pages(out: &mut Pages<'_>, text: Texts<'_>) {
         previous_url: None,
         following_url: None,
         add: None,
+        audit_url: None,
         ..view
     };
     out.logged_in("admin-nobody", &nobody);
+    audit_pages(out, text);
     for running in [0, 1, 2] {
         let view = DeleteUserView {
             name: text("alice"),
@@ -451,6 +455,39 @@ fn admin_pages(out: &mut Pages<'_>, text: Texts<'_>) {
         };
         out.logged_in(&format!("admin-delete-{running}"), &view);
     }
+}
+
+fn audit_pages(out: &mut Pages<'_>, text: Texts<'_>) {
+    let row = |refused| AuditRow {
+        at: "2026-03-01 12:34:56 UTC".to_owned(),
+        who: text("alice"),
+        action: text("user.change"),
+        what: text("user bob"),
+        means: text("token a9"),
+        source: Some(text("10.0.0.1")),
+        refused,
+        details: format!("{{\"name\":\"{}\"}}", text("robert")),
+    };
+    let view = AuditView {
+        list_url: links().admin_audit(),
+        user_filter: text("alice"),
+        actions: vec![Choice {
+            value: "user.change",
+            label: "user.change",
+            chosen: true,
+        }],
+        rows: vec![row(false), row(true)],
+        latest_url: Some(links().admin_audit()),
+        earlier_url: Some(links().admin_audit()),
+    };
+    out.logged_in("audit", &view);
+    let nothing = AuditView {
+        rows: Vec::new(),
+        latest_url: None,
+        earlier_url: None,
+        ..view
+    };
+    out.logged_in("audit-nothing", &nothing);
 }
 
 fn failed_pages(out: &mut Pages<'_>, text: Texts<'_>) {

@@ -5,6 +5,7 @@
 //! JupyterHub's templates: `{{ server.open_url }}`, `{{ user.name }}`, `{{ xsrf }}`.
 
 pub(crate) mod admin;
+pub(crate) mod audit;
 
 use std::fmt;
 

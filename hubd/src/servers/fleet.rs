@@ -23,6 +23,7 @@ use super::uses::Uses;
 use crate::metrics::Metrics;
 use crate::proxy::Snapshot;
 use crate::store::Store;
+use crate::store::audit::{Action, Actor, Entry, Object};
 use crate::tasks::Tasks;
 
 /// Runs each time a server is noticed to have ended by itself.
@@ -49,6 +50,15 @@ pub(crate) struct Setup {
 #[derive(Clone)]
 pub(crate) struct Servers {
     pub(super) inner: Arc<Inner>,
+    /// Who acts through this handle.
+    by: Arc<Who>,
+}
+
+/// Somebody, and perhaps their reason.
+#[derive(Debug)]
+struct Who {
+    actor: Actor,
+    reason: Option<String>,
 }
 
 pub(super) struct Inner {
@@ -119,6 +129,44 @@ impl Servers {
         };
         Self {
             inner: Arc::new(inner),
+            by: Arc::new(Who {
+                actor: Actor::hub("hub"),
+                reason: None,
+            }),
+        }
+    }
+
+    /// The servers, for what `actor` does: the audit log says so. Without it the hub itself acts.
+    pub(crate) fn by(&self, actor: Actor) -> Self {
+        self.by_and_why(actor, None)
+    }
+
+    /// As [`Servers::by`], with the reason.
+    pub(crate) fn because(&self, actor: Actor, reason: String) -> Self {
+        self.by_and_why(actor, Some(reason))
+    }
+
+    fn by_and_why(&self, actor: Actor, reason: Option<String>) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            by: Arc::new(Who { actor, reason }),
+        }
+    }
+
+    /// What the audit log is to say of an act.
+    pub(super) fn entry(&self, action: Action) -> Entry {
+        let Who { actor, reason } = &*self.by;
+        Entry::new(actor.clone(), action).with_some("reason", reason.as_ref())
+    }
+
+    /// What the audit log is to say of an act on a server.
+    pub(super) fn entry_on(&self, action: Action, server: &ServerId) -> Entry {
+        let row = self.inner.store.servers().find(server);
+        let object = Object::server(row.map(|row| row.id), server);
+        let entry = self.entry(action).on(object);
+        match self.inner.store.users().by_name(&server.user) {
+            Some(user) => entry.concerning(&user),
+            None => entry,
         }
     }
 

@@ -18,6 +18,7 @@ use super::reserved::hides_a_page;
 use crate::metrics::Status;
 use crate::random::new_token;
 use crate::scopes::Scope;
+use crate::store::audit::Action;
 use crate::store::{StoreError, User};
 
 /// The most that the options of a start may be, in bytes of JSON.
@@ -125,6 +126,9 @@ impl Servers {
             // Another request was faster.
             Err(Limit::Twice) => return Ok(Begun::Pending),
         };
+
+        let entry = self.entry_on(Action::ServerStart, server);
+        self.inner.store.note(entry.begun()).await?;
 
         let handle = self.handle(server);
         let (servers, id, row) = (self.clone(), server.clone(), row.id);

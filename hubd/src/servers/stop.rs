@@ -6,8 +6,9 @@ use spawner_core::{ServerId, SpawnError, StopMode};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::fleet::Servers;
+use super::fleet::{Place, Servers};
 use crate::metrics::Status;
+use crate::store::audit::Action;
 use crate::store::{StoreError, User};
 
 /// How a stop stands when its caller's patience ends, or before.
@@ -44,6 +45,10 @@ impl Servers {
         let nobody = self.existing(server).is_none() && self.in_line(server).is_none();
         if nobody && !self.inner.search.is_for(server) {
             return Ok(Stopped::Done);
+        }
+        if self.look(server).place != Place::Stopped {
+            let entry = self.entry_on(Action::ServerStop, server);
+            self.inner.store.note(entry.begun()).await?;
         }
         let (servers, id) = (self.clone(), server.clone());
         let (done, result) = oneshot::channel();
@@ -119,7 +124,9 @@ impl Servers {
     /// Removes a named server that is stopped.
     pub(crate) async fn remove(&self, server: &ServerId) -> Result<(), StoreError> {
         if let Some(row) = self.inner.store.servers().find(server) {
-            self.inner.store.servers().remove(row.id).await?;
+            let entry = self.entry_on(Action::ServerDelete, server);
+            let store = self.inner.store.noting(entry);
+            store.servers().remove(row.id).await?;
         }
         self.forget(server);
         Ok(())
@@ -153,7 +160,9 @@ impl Servers {
             return Ok(Stopped::Pending);
         }
         let ids = self.all_of(user);
-        self.inner.store.users().delete(user.id).await?;
+        let entry = self.entry(Action::UserDelete).on_user(user);
+        let store = self.inner.store.noting(entry);
+        store.users().delete(user.id).await?;
         for server in &ids {
             self.forget(server);
         }

@@ -15,6 +15,7 @@ use crate::config::{ServiceTable, ServiceUrl};
 use crate::proxy::Route;
 use crate::random::new_token;
 use crate::servers::Routes;
+use crate::store::audit::Entry;
 use crate::store::{self, Digest, NewClient, Store, StoreError};
 use crate::tasks::Tasks;
 
@@ -151,6 +152,7 @@ impl Services {
         &self,
         table: &ServiceTable,
         roles: Vec<String>,
+        entry: Entry,
     ) -> Result<(), StoreError> {
         let token = table.api_token.as_ref().map(Secret::expose);
         let token = token.ok_or_else(|| StoreError::Internal("a service has no token".into()))?;
@@ -172,14 +174,14 @@ impl Services {
             return Err(StoreError::Conflict(what));
         }
         let client = client(table, &self.0.base_url, token);
-        let store = self.0.store.clone();
+        let store = self.0.store.noting(entry);
         self.change(async move { store.services().create(made, client).await.map(drop) })
             .await
     }
 
     /// Deletes a service that was made through the API, with all that it was given and issued.
-    pub(crate) async fn delete(&self, name: &str) -> Result<(), StoreError> {
-        let (store, name) = (self.0.store.clone(), name.to_owned());
+    pub(crate) async fn delete(&self, name: &str, entry: Entry) -> Result<(), StoreError> {
+        let (store, name) = (self.0.store.noting(entry), name.to_owned());
         self.change(async move { store.services().delete(&name).await })
             .await
     }
@@ -328,6 +330,7 @@ impl fmt::Debug for Services {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::audit::{Action, Actor, Object};
     use crate::store::{NewToken, Owner, TokenKind};
 
     fn table(name: &str, token: &str) -> ServiceTable {
@@ -337,6 +340,10 @@ mod tests {
             url: Some(ServiceUrl::parse("http://127.0.0.1:1").unwrap()),
             ..ServiceTable::default()
         }
+    }
+
+    fn entry() -> Entry {
+        Entry::new(Actor::hub("test"), Action::ServiceCreate).on(Object::hub())
     }
 
     fn services(store: &Store, tables: Vec<ServiceTable>) -> (Services, Arc<Routes>) {
@@ -353,7 +360,7 @@ mod tests {
         made.info.insert("room".to_owned(), 7.into());
         made.oauth_redirect_uri = Some("/elsewhere".to_owned());
         made.display = false;
-        before.create(&made, Vec::new()).await.unwrap();
+        before.create(&made, Vec::new(), entry()).await.unwrap();
 
         let (after, table_of_routes) = services(&store, vec![table("configured", "token-of-it")]);
         after.register().await.unwrap();
@@ -383,7 +390,7 @@ mod tests {
             let store = Store::open_in_memory().unwrap();
             let (before, _) = services(&store, Vec::new());
             let made = table("made", "token-of-made");
-            before.create(&made, Vec::new()).await.unwrap();
+            before.create(&made, Vec::new(), entry()).await.unwrap();
             let issued = NewToken {
                 hash: Digest::of("issued"),
                 kind: TokenKind::Api,
@@ -409,7 +416,7 @@ mod tests {
                     .secret
                     .matches(configured.api_token.unwrap().expose())
             );
-            let again = after.create(&made, Vec::new()).await;
+            let again = after.create(&made, Vec::new(), entry()).await;
             assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
         }
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rusqlite::Row;
 use serde_json::{Map, Value};
 
+use super::audit::Object;
 use super::error::StoreError;
 use super::grants;
 use super::handle::Store;
@@ -98,7 +99,9 @@ impl Groups<'_> {
                 for name in names {
                     if let Some(id) = rows.one(CREATE, [name], |row| row.get("id"))? {
                         join(rows, id, &members)?;
-                        new.push(reported(rows, id)?);
+                        let group = reported(rows, id)?;
+                        rows.made(Object::group(id, &group.name));
+                        new.push(group);
                     }
                 }
                 Ok(new)

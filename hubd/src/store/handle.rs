@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
+use super::audit::{self, Entry};
 use super::clients::Clients;
 use super::database::Database;
 use super::error::{OpenError, StoreError, Trouble};
@@ -40,6 +42,8 @@ const QUEUE_WAIT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(crate) struct Store {
     shared: Arc<Shared>,
+    /// What the audit log is to say of each change that is made through this handle.
+    entry: Option<Box<Entry>>,
 }
 
 struct Shared {
@@ -93,6 +97,7 @@ impl Store {
             .spawn(move || writer.run(jobs))
             .map_err(failed("start the thread that writes", &path))?;
         Ok(Self {
+            entry: None,
             shared: Arc::new(Shared {
                 mirror,
                 queue: Mutex::new(Some(queue)),
@@ -194,13 +199,42 @@ impl Store {
         &self.shared.counters
     }
 
+    /// This store, with every change through it written down as `entry`.
+    pub(super) fn with_entry(&self, entry: Entry) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            entry: Some(Box::new(entry)),
+        }
+    }
+
     /// Looks into the mirror. `look` must not call the store: the lock is held meanwhile.
     pub(super) fn read<T>(&self, look: impl FnOnce(&Mirror) -> T) -> T {
         look(&self.shared.mirror.read().expect("the mirror's lock"))
     }
 
-    /// Has the writer thread run `job` in a transaction; answers after its commit.
+    /// Has the writer thread run `job` in a transaction; answers after its commit. What the audit log
+    /// is to say goes into the same one.
     pub(super) async fn write<T, F>(&self, job: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(&mut Rows<'_>) -> Result<T, StoreError> + Send + 'static,
+        T: Send + 'static,
+    {
+        let Some(entry) = self.entry.clone() else {
+            return self.commit(job).await;
+        };
+        let (value, noted) = self
+            .commit(move |rows| {
+                let value = job(rows)?;
+                let made = rows.take_made();
+                let noted = audit::add(rows, &entry, made, Timestamp::now())?;
+                Ok((value, noted))
+            })
+            .await?;
+        noted.iter().for_each(Entry::log);
+        Ok(value)
+    }
+
+    async fn commit<T, F>(&self, job: F) -> Result<T, StoreError>
     where
         F: FnOnce(&mut Rows<'_>) -> Result<T, StoreError> + Send + 'static,
         T: Send + 'static,

@@ -19,11 +19,13 @@
 //! - A job that was queued runs, whether or not its caller still waits.
 //! - No file is made where one should have been: missing next to its log, empty, damaged, foreign or
 //!   newer means refusing to start, with a sentence that says what to do.
+//! - What the [audit log](audit) says of a change is in the same commit as the change.
 //!
 //! Each family of tables has one file with its records, statements, part of the mirror, reads and
 //! writes. Secrets are stored as [`Digest`]s; the text of a token or cookie never gets here.
 
 mod activity;
+pub(crate) mod audit;
 mod clients;
 mod database;
 mod digest;

@@ -13,6 +13,7 @@ use rusqlite::{Connection, Params, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::audit::Object;
 use super::error::StoreError;
 use super::mirror::Change;
 
@@ -38,12 +39,16 @@ pub(super) use statements;
 pub(super) struct Rows<'c> {
     conn: &'c Connection,
     changes: Vec<Change>,
+    made: Vec<Object>,
 }
 
 impl<'c> Rows<'c> {
     pub(super) fn new(conn: &'c Connection) -> Self {
-        let changes = Vec::new();
-        Self { conn, changes }
+        Self {
+            conn,
+            changes: Vec::new(),
+            made: Vec::new(),
+        }
     }
 
     /// Runs a statement and reads every row that it returns.
@@ -90,6 +95,15 @@ impl<'c> Rows<'c> {
     /// Reports a row that was changed; the mirror takes it over after the commit.
     pub(super) fn changed(&mut self, change: Change) {
         self.changes.push(change);
+    }
+
+    /// Reports something that did not exist before, for the audit log.
+    pub(super) fn made(&mut self, object: Object) {
+        self.made.push(object);
+    }
+
+    pub(super) fn take_made(&mut self) -> Vec<Object> {
+        std::mem::take(&mut self.made)
     }
 
     pub(super) fn into_changes(self) -> Vec<Change> {

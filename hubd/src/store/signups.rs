@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use rusqlite::Row;
 use spawner_core::{Secret, UserName};
 
+use super::audit::Object;
 use super::error::StoreError;
 use super::handle::Store;
 use super::mirror::Change;
@@ -69,6 +70,7 @@ impl Signups<'_> {
                 let Some(made) = made else {
                     return Ok(false);
                 };
+                rows.made(Object::name(made.name.as_str()));
                 rows.changed(Change::Signup(Arc::new(made)));
                 Ok(true)
             })

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Params, Row};
 
+use super::audit::Object;
 use super::digest::Digest;
 use super::error::StoreError;
 use super::handle::Store;
@@ -319,6 +320,7 @@ pub(super) fn create(
         &token.session_id,
     );
     let token = rows.the(CREATE, values, Token::from_row)?;
+    rows.made(Object::token(token.id));
     Ok(changed(rows, token))
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use spawner_core::{Secret, UserName};
 
 use super::activity::Active;
+use super::audit::Object;
 use super::error::StoreError;
 use super::handle::Store;
 use super::ids::UserId;
@@ -123,6 +124,7 @@ impl Users<'_> {
                 for name in names {
                     let values = (name.as_str(), admin, micros(now));
                     if let Some(user) = rows.one(CREATE, values, User::from_row)? {
+                        rows.made(Object::user(&user));
                         new.push(changed(rows, user));
                     }
                 }
@@ -312,6 +314,7 @@ pub(super) fn admit(
     // Nothing of the time before the password opens the account.
     sessions::delete_of_user(rows, user.id)?;
     tokens::delete_but_servers(rows, user.id)?;
+    rows.made(Object::user(&user));
     Ok(changed(rows, user))
 }
 

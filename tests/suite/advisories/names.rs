@@ -64,17 +64,17 @@ pub(super) async fn ghsa_93gc_h923_mp36_dots_are_no_names() {
         for (list, key) in [("service", "name"), ("role", "name"), ("group", "name")] {
             let mut table = Table::new();
             table.insert(key.into(), name.into());
-            refuses(Setup::new().add(list, table), name);
+            refuses(&Setup::new().add(list, table), name);
         }
         for key in ["allowed_users", "admin_users", "blocked_users"] {
-            refuses(Setup::new().set(&format!("auth.{key}"), vec![name]), name);
+            refuses(&Setup::new().set(&format!("auth.{key}"), vec![name]), name);
         }
     }
 }
 
 /// No hub starts with that, and the line is named.
 #[track_caller]
-fn refuses(setup: Setup, case: &str) {
+fn refuses(setup: &Setup, case: &str) {
     let ran = setup.check_config();
     assert_eq!(ran.code, Some(2), "{case}: {}", ran.output);
     assert!(ran.output.contains("hubd.toml:"), "{case}: {}", ran.output);

@@ -1,5 +1,7 @@
 //! Bodies of the wrong shape, the wrong size and the wrong kind.
 
+use std::collections::BTreeSet;
+
 use http::{Method, StatusCode};
 use hub_tests::http::raw;
 use hub_tests::hub::TestHub;
@@ -11,11 +13,14 @@ use super::{assert_refused, assert_unharmed};
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 
 /// Every call that reads a body, with the fields that it cannot do without.
-const WRITES: [(&str, &str, &str); 16] = [
+const WRITES: [(&str, &str, &str); 20] = [
     ("POST", "/users", r#""usernames":["ann"]"#),
     ("POST", "/users/ann", ""),
     ("PATCH", "/users/tee", ""),
     ("POST", "/users/tee/server", ""),
+    ("PUT", "/users/tee/server", ""),
+    ("PATCH", "/users/tee/server", ""),
+    ("DELETE", "/users/tee/server", ""),
     ("POST", "/users/tee/servers/new", ""),
     ("PUT", "/users/tee/servers/new", ""),
     ("PATCH", "/users/tee/servers/proj", ""),
@@ -27,8 +32,42 @@ const WRITES: [(&str, &str, &str); 16] = [
     ("POST", "/groups/class/users", r#""users":["tee"]"#),
     ("DELETE", "/groups/class/users", r#""users":["tee"]"#),
     ("PUT", "/groups/class/properties", ""),
+    ("PATCH", "/proxy", ""),
     ("POST", "/shutdown", ""),
 ];
+
+/// A call as the description of the API writes it: `/users/{user}/tokens`.
+fn described(path: &str) -> String {
+    let mut words: Vec<&str> = path.split('/').collect();
+    for at in 1..words.len() {
+        words[at] = match words[at - 1] {
+            "users" => "{user}",
+            "servers" => "{server}",
+            "groups" => "{group}",
+            _ => words[at],
+        };
+    }
+    words.join("/")
+}
+
+#[tokio::test]
+async fn every_call_that_reads_json_is_tried() {
+    let hub = TestHub::start().await;
+    let api = hub.api(None).get("/openapi.json").await.json();
+    let tried: BTreeSet<String> = WRITES
+        .iter()
+        .map(|(method, path, _)| format!("{method} {}", described(path)))
+        .collect();
+    let mut known = BTreeSet::new();
+    for (path, calls) in api["paths"].as_object().expect("paths") {
+        for (method, call) in calls.as_object().expect("calls") {
+            if call["requestBody"]["content"]["application/json"].is_object() {
+                known.insert(format!("{} {path}", method.to_ascii_uppercase()));
+            }
+        }
+    }
+    assert_eq!(tried, known);
+}
 
 /// Groups of properties take any field, and starts take any as an option.
 const OPEN: [&str; 4] = [

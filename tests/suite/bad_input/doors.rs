@@ -18,6 +18,7 @@ use hub_tests::page::Page;
 use hub_tests::setup::{ADMIN_TOKEN, PASSWORD, Setup};
 use hub_tests::trace::Trace;
 use serde_json::Value;
+use toml::Table;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
 /// A value that is longer than this may meet a closed connection in a request's head.
@@ -244,4 +245,12 @@ impl Door {
             Self::Line(words) => format!("hubd {}", words.join(" ")),
         }
     }
+}
+
+/// A role with one scope, for nobody.
+pub(super) fn role(scope: impl Into<toml::Value>) -> Table {
+    let mut role = Table::new();
+    role.insert("name".into(), "reader".into());
+    role.insert("scopes".into(), vec![scope.into()].into());
+    role
 }

@@ -7,6 +7,7 @@ mod doors;
 mod forms;
 mod names;
 pub(crate) mod redirects;
+mod server_names;
 mod tokens;
 mod urls;
 

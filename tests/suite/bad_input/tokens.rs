@@ -8,7 +8,7 @@ use hub_tests::wait::until;
 use serde_json::json;
 use toml::Table;
 
-use super::doors::{Door, World};
+use super::doors::{Door, World, role};
 
 fn token_of(api: &Api, reply: &hub_tests::http::Reply) -> String {
     let token = reply.json()["token"].as_str().map(str::to_owned);
@@ -132,13 +132,6 @@ async fn a_token_that_is_no_good_opens_nothing() {
         assert!(refused.contains(&reply.status), "{case}: {}", reply.status);
         world.assert_no_trace(&case);
     }
-}
-
-fn role(scope: &str) -> Table {
-    let mut role = Table::new();
-    role.insert("name".into(), "reader".into());
-    role.insert("scopes".into(), vec![scope].into());
-    role
 }
 
 const SCOPES: &[Door] = &[

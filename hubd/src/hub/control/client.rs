@@ -17,6 +17,7 @@ use tokio::net::UnixStream;
 use super::{Address, Message, Status};
 use crate::auth::accounts::{Account, Added, Deleted, Waiting};
 use crate::auth::tokens::{NewTokenLine, OwnerName, TokenLine, TokenWish};
+use crate::store::audit::{AuditQuery, Record};
 
 /// How long an answer may take: longer than the hub waits for servers that it has to stop.
 const PATIENCE: Duration = Duration::from_secs(100);
@@ -141,6 +142,11 @@ impl Client {
     pub(crate) async fn revoke_token(self, id: &str) -> Result<TokenLine, CallError> {
         let body = json!({"id": id});
         self.call(Method::POST, "/tokens/revoke", Some(body)).await
+    }
+
+    /// Entries of the audit log, the latest first.
+    pub(crate) async fn audit(self, query: &AuditQuery) -> Result<Vec<Record>, CallError> {
+        self.call(Method::POST, "/audit", Some(json!(query))).await
     }
 
     async fn call<T: DeserializeOwned>(

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Path as Named, State};
+use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path as Named, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
-use axum::serve::Listener;
+use axum::serve::{IncomingStream, Listener};
 use axum::{Json, serve};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -19,7 +20,7 @@ use spawner_core::{Secret, StopMode, UserName, error_chain};
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{Address, Message, Status, path};
+use super::{Address, Message, Status, account, path};
 use crate::app::AppState;
 use crate::auth::accounts::{Account, AccountError, Accounts, Added, Deleted, Waiting};
 use crate::auth::password::PasswordError;
@@ -27,6 +28,7 @@ use crate::auth::tokens::{NewTokenLine, OwnerName, TokenLine, TokenRefused, Toke
 use crate::hub::stop::SERVERS_LIMIT;
 use crate::servers::{StopRefused, Stopped};
 use crate::store::StoreError;
+use crate::store::audit::{Actor, AuditQuery, Record};
 
 /// A name and a password fit in many times over.
 const BODY_MAX: usize = 64 * 1024;
@@ -43,7 +45,14 @@ pub(in crate::hub) struct Control {
 struct Socket {
     listener: UnixListener,
     us: u32,
+    /// Both who may connect, by name: looking one up may take a while.
+    root: Actor,
+    own: Actor,
 }
+
+/// Whoever has connected.
+#[derive(Debug, Clone)]
+struct By(Actor);
 
 /// What the handlers share.
 #[derive(Debug)]
@@ -115,17 +124,22 @@ impl Control {
         let listener = UnixListener::bind(&address.path)?;
         fs::set_permissions(&path, Permissions::from_mode(0o600))?;
         let us = rustix::process::geteuid().as_raw();
-        Ok(Self {
-            socket: Socket { listener, us },
-            path,
-        })
+        let socket = Socket {
+            listener,
+            us,
+            root: account(0),
+            own: account(us),
+        };
+        Ok(Self { socket, path })
     }
 
     /// Serves commands until `stop`, then takes the socket away. `url` is where the hub serves.
     pub(in crate::hub) async fn serve(self, app: AppState, url: String, stop: CancellationToken) {
         let accounts = Accounts::new(app.store.clone(), Arc::clone(&app.directory));
         let desk = Desk { app, accounts, url };
-        let serving = serve(self.socket, router(Arc::new(desk)));
+        let router = router(Arc::new(desk));
+        let service = router.into_make_service_with_connect_info::<By>();
+        let serving = serve(self.socket, service);
         let served = serving.with_graceful_shutdown(stop.cancelled_owned()).await;
         if let Err(error) = served {
             tracing::error!(%error, "the control socket failed");
@@ -137,21 +151,34 @@ impl Control {
 
 impl Listener for Socket {
     type Io = UnixStream;
-    type Addr = ();
+    type Addr = By;
 
-    async fn accept(&mut self) -> (UnixStream, ()) {
+    async fn accept(&mut self) -> (UnixStream, By) {
         loop {
             let (stream, _) = Listener::accept(&mut self.listener).await;
             match stream.peer_cred() {
-                Ok(peer) if may_command(peer.uid(), self.us) => return (stream, ()),
+                Ok(peer) if may_command(peer.uid(), self.us) => {
+                    let by = if peer.uid() == 0 {
+                        &self.root
+                    } else {
+                        &self.own
+                    };
+                    return (stream, By(by.clone()));
+                }
                 Ok(peer) => tracing::warn!(uid = peer.uid(), "a stranger at the control socket"),
                 Err(error) => tracing::warn!(%error, "nobody knows who is at the control socket"),
             }
         }
     }
 
-    fn local_addr(&self) -> io::Result<()> {
-        Ok(())
+    fn local_addr(&self) -> io::Result<By> {
+        Ok(By(self.own.clone()))
+    }
+}
+
+impl Connected<IncomingStream<'_, Socket>> for By {
+    fn connect_info(stream: IncomingStream<'_, Socket>) -> Self {
+        stream.remote_addr().clone()
     }
 }
 
@@ -171,6 +198,7 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/tokens", post(new_token))
         .route("/tokens/list", post(tokens))
         .route("/tokens/revoke", post(revoke_token))
+        .route("/audit", post(audit))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(desk)
 }
@@ -191,33 +219,34 @@ async fn list(State(desk): State<Arc<Desk>>) -> Json<Vec<Account>> {
 
 async fn add(
     State(desk): State<Arc<Desk>>,
+    ConnectInfo(By(by)): ConnectInfo<By>,
     Json(new): Json<NewAccount>,
 ) -> Result<Json<Added>, Refused> {
     let accounts = &desk.accounts;
-    let added = accounts.add(&new.name, new.admin, new.password).await?;
-    tracing::info!(user = %new.name, admin = new.admin, "account added");
-    Ok(Json(added))
+    let added = accounts.add(&by, &new.name, new.admin, new.password);
+    Ok(Json(added.await?))
 }
 
 async fn set_password(
     State(desk): State<Arc<Desk>>,
+    ConnectInfo(By(by)): ConnectInfo<By>,
     Named(name): Named<UserName>,
     Json(new): Json<NewPassword>,
 ) -> Result<Json<()>, Refused> {
-    desk.accounts.set_password(&name, new.password).await?;
-    tracing::info!(user = %name, "password changed");
+    desk.accounts.set_password(&by, &name, new.password).await?;
     Ok(Json(()))
 }
 
 async fn set_blocked(
     State(desk): State<Arc<Desk>>,
+    ConnectInfo(By(by)): ConnectInfo<By>,
     Named(name): Named<UserName>,
     Json(new): Json<Blocked>,
 ) -> Result<Json<()>, Refused> {
-    let user = desk.accounts.set_blocked(&name, new.blocked).await?;
-    tracing::info!(user = %name, blocked = new.blocked, "account blocked or let in again");
+    let accounts = &desk.accounts;
+    let user = accounts.set_blocked(&by, &name, new.blocked).await?;
     if new.blocked {
-        let servers = &desk.app.servers;
+        let servers = desk.app.servers.by(by);
         let stopped = servers.stop_all_of(&user, StopMode::Graceful, SERVERS_LIMIT);
         if stopped.await? == Stopped::Pending {
             return Err(Refused::BlockedAndStopping(name));
@@ -232,42 +261,42 @@ async fn waiting(State(desk): State<Arc<Desk>>) -> Json<Vec<Waiting>> {
 
 async fn approve(
     State(desk): State<Arc<Desk>>,
+    ConnectInfo(By(by)): ConnectInfo<By>,
     Named(name): Named<UserName>,
 ) -> Result<Json<()>, Refused> {
-    desk.accounts.approve(&name).await?;
-    tracing::info!(user = %name, "sign-up approved");
+    desk.accounts.approve(by, &name).await?;
     Ok(Json(()))
 }
 
 async fn decline(
     State(desk): State<Arc<Desk>>,
+    ConnectInfo(By(by)): ConnectInfo<By>,
     Named(name): Named<UserName>,
 ) -> Result<Json<()>, Refused> {
-    desk.accounts.decline(&name).await?;
-    tracing::info!(user = %name, "sign-up declined");
+    desk.accounts.decline(by, &name).await?;
     Ok(Json(()))
 }
 
 async fn delete(
     State(desk): State<Arc<Desk>>,
+    ConnectInfo(By(by)): ConnectInfo<By>,
     Named(name): Named<UserName>,
 ) -> Result<Json<Deleted>, Refused> {
     let user = desk.accounts.find(&name)?;
-    match desk.app.servers.delete_user(&user, SERVERS_LIMIT).await? {
+    let servers = desk.app.servers.by(by);
+    match servers.delete_user(&user, SERVERS_LIMIT).await? {
         Stopped::Pending => Err(Refused::StillStopping(name)),
-        Stopped::Done => {
-            tracing::info!(user = %name, "account deleted");
-            Ok(Json(desk.accounts.deleted(&name)))
-        }
+        Stopped::Done => Ok(Json(desk.accounts.deleted(&name))),
     }
 }
 
 async fn new_token(
     State(desk): State<Arc<Desk>>,
+    ConnectInfo(By(by)): ConnectInfo<By>,
     Json(new): Json<NewToken>,
 ) -> Result<Json<Value>, Refused> {
-    let NewTokenLine { line, text } = desk.app.tokens.issue_for(new.owner, new.wish).await?;
-    tracing::info!(token = line.id, owner = line.owner(), "token made");
+    let tokens = &desk.app.tokens;
+    let NewTokenLine { line, text } = tokens.issue_for(by, new.owner, new.wish).await?;
     // A `NewTokenLine`, with the secret told on purpose.
     Ok(Json(json!({ "line": line, "text": text.expose() })))
 }
@@ -281,11 +310,18 @@ async fn tokens(
 
 async fn revoke_token(
     State(desk): State<Arc<Desk>>,
+    ConnectInfo(By(by)): ConnectInfo<By>,
     Json(one): Json<OneToken>,
 ) -> Result<Json<TokenLine>, Refused> {
-    let line = desk.app.tokens.revoke_named(&one.id).await?;
-    tracing::info!(token = line.id, owner = line.owner(), "token revoked");
-    Ok(Json(line))
+    Ok(Json(desk.app.tokens.revoke_named(by, &one.id).await?))
+}
+
+async fn audit(
+    State(desk): State<Arc<Desk>>,
+    Json(query): Json<AuditQuery>,
+) -> Result<Json<Vec<Record>>, Refused> {
+    let records = desk.app.store.audit().list(query).await;
+    Ok(Json(records.map_err(AccountError::from)?))
 }
 
 impl IntoResponse for Refused {

@@ -16,6 +16,7 @@ use super::instead::{Instead, redirect, sentence};
 use super::visit::Visit;
 use crate::oauth::{Asker, AuthorizeQuery, Consent, Step};
 use crate::scopes::{Scope, ScopeName};
+use crate::store::audit::{Action, Object};
 
 /// Sends the visitor back at once, or asks whether they want that.
 pub(super) async fn show(visit: Visit) -> Result<Response, Instead> {
@@ -29,9 +30,10 @@ pub(super) async fn submit(visit: Visit, body: Body) -> Result<Response, Instead
     let form = form::read(&visit.parts.headers, body, form::SMALL).await?;
     visit.check_xsrf(&form)?;
     let mut step = decide(&visit, Consent::NotAsked)?;
-    if let Step::Ask { scopes, .. } = &step {
+    if let Step::Ask { asker, scopes } = &step {
         let agreed = form.all("scopes");
         if scopes.iter().all(|scope| agreed.contains(scope)) {
+            note_grant(&visit, asker, scopes).await?;
             step = decide(&visit, Consent::Given)?;
         }
     }
@@ -44,6 +46,19 @@ fn decide(visit: &Visit, consent: Consent) -> Result<Step, Instead> {
     let Query(query): Query<AuthorizeQuery> = Query::try_from_uri(&visit.parts.uri)
         .map_err(|error| Instead::error(StatusCode::BAD_REQUEST, sentence(&error.body_text())))?;
     Ok(visit.app().oauth.authorize(&query, member.caller, consent))
+}
+
+/// Notes what a visitor has agreed to, before it counts.
+async fn note_grant(visit: &Visit, asker: &Asker, scopes: &[String]) -> Result<(), Instead> {
+    let member = visit.expect_member()?;
+    let object = match asker {
+        Asker::Server(server) => Object::server(None, server),
+        Asker::Service(name) => Object::service(name),
+    };
+    let entry = visit.entry(member, Action::OauthGrant).on(object);
+    let entry = entry.concerning(member.user).with_names("scopes", scopes);
+    visit.app().store.note(entry).await?;
+    Ok(())
 }
 
 /// Notes who is let into somebody else's server, before they are: its owner is told.

@@ -9,13 +9,17 @@ use super::instead::{Instead, redirect};
 use super::named::Named;
 use super::visit::Visit;
 use crate::scopes::ScopeName;
+use crate::store::audit::{Action, Object};
 
 pub(super) async fn submit(visit: Visit, named: Named, body: Body) -> Result<Response, Instead> {
     let form = form::read(&visit.parts.headers, body, form::SMALL).await?;
     visit.check_xsrf(&form)?;
     let goal = visit.goal(named, ScopeName::AccessServers)?;
-    visit.app().culler.extend(&goal.server);
-    tracing::info!(server = %goal.server, by = %goal.member.user.name, "server is kept");
+    let entry = visit.entry(goal.member, Action::ServerKeep);
+    let entry = entry.on(Object::server(None, &goal.server));
+    let app = visit.app();
+    app.store.note(entry.concerning(&goal.owner)).await?;
+    app.culler.extend(&goal.server);
     Ok(redirect(StatusCode::SEE_OTHER, &visit.links().home()))
 }
 

@@ -43,17 +43,19 @@ async fn by_header(visit: &Visit) -> Result<Response, Instead> {
     let client = visit.client();
     let named = client.identity.as_deref();
     let Some(name) = named.and_then(|named| visit.app().directory.name_of(named)) else {
+        let named = named.map(shortened);
         tracing::info!(client = %client.ip, named, "no usable name from a trusted proxy");
         let message = "This hub is told who you are by a proxy in front of it, and was not. Open it at \
                        its public address, or ask its administrator.";
         return Err(Instead::error(StatusCode::FORBIDDEN, message));
     };
     let proven = Proven { name, groups: None };
-    match visit.app().gate.enter(&proven).await {
+    match visit.app().gate.enter(&proven, client.ip).await {
         Ok(login) => Ok(welcome(visit, &login, visit.next())),
         Err(LoginError::Store(error)) => Err(error.into()),
         Err(error) => {
-            tracing::info!(user = %proven.name, client = %client.ip, %error, "not logged in");
+            let user = shortened(proven.name.as_str());
+            tracing::info!(user, client = %client.ip, %error, "not logged in");
             let message = sentence(&error.to_string());
             Err(Instead::error(StatusCode::FORBIDDEN, message))
         }
@@ -93,9 +95,9 @@ pub(super) async fn submit(visit: Visit, body: Body) -> Result<Response, Instead
     }
 }
 
-/// As much of a name as tells whose it may be; it is ASCII.
+/// As much of a name as tells whose it may be.
 fn shortened(name: &str) -> &str {
-    &name[..name.len().min(LOGGED_MAX)]
+    &name[..name.floor_char_boundary(LOGGED_MAX)]
 }
 
 /// The reply to a login: its cookies, and the way on.

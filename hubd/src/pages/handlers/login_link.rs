@@ -14,7 +14,8 @@ pub(super) async fn open(visit: Visit) -> Result<Response, Instead> {
     let path = visit.parts.uri.path();
     let secret = path.strip_prefix("/login-link/").unwrap_or_default();
     let home = visit.links().home();
-    match visit.app().gate.log_in_by_link(secret).await {
+    let ip = visit.client().ip;
+    match visit.app().gate.log_in_by_link(secret, ip).await {
         Ok(login) => Ok(welcome(&visit, &login, Some(home))),
         // Opened a second time where it worked before.
         Err(LoginError::Link) if visit.member().is_some() => Ok(redirect(StatusCode::FOUND, &home)),

@@ -13,8 +13,8 @@ pub(super) async fn log_out(visit: Visit) -> Result<Response, Instead> {
     if let Some(member) = visit.member()
         && let Some(session) = member.caller.session_id()
     {
-        visit.app().gate.log_out(member.user.id, session).await?;
-        tracing::info!(user = %member.user.name, "logged out");
+        let by = visit.actor(member);
+        visit.app().gate.log_out(by, member.user, session).await?;
     }
     let mut reply = redirect(StatusCode::FOUND, &visit.links().login(None));
     for cookie in visit.app().cookies.clear(visit.is_secure()) {

@@ -105,6 +105,7 @@ pub(crate) fn router(state: PagesState) -> Router {
 fn admin_routes() -> Router<PagesState> {
     Router::new()
         .route("/admin", get(admin::list::show))
+        .route("/admin/audit", get(admin::audit::show))
         .route("/admin/events", get(admin::events::follow))
         .route("/admin/users", post(admin::people::add))
         .route("/admin/rights/{user}", post(admin::people::set_rights))

@@ -15,6 +15,7 @@ use super::start::not_started;
 use super::visit::Visit;
 use crate::scopes::ScopeName;
 use crate::servers::hides_a_page;
+use crate::store::audit::{Action, Object};
 
 /// The longest title, in characters.
 const TITLE_MAX: usize = 255;
@@ -47,7 +48,10 @@ pub(super) async fn submit(visit: Visit, body: Body) -> Result<Response, Instead
     }
     let user = goal.owner.id;
     let name = server.server.clone();
-    app.store.servers().ensure(user, name, Some(title)).await?;
+    let entry = visit.entry(member, Action::ServerCreate);
+    let entry = entry.on(Object::server(None, server));
+    let store = app.store.noting(entry.concerning(&goal.owner));
+    store.servers().ensure(user, name, Some(title)).await?;
     let spawn = visit.links().spawn(server, None);
     Ok(redirect(StatusCode::SEE_OTHER, &spawn))
 }

@@ -91,3 +91,90 @@ fn view(visit: &Visit, username: String) -> SignupView {
         done: false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::testing::{PASSWORD, Site};
+
+    const WAITS: &str = "Your account has not been approved yet. Ask the administrator.";
+
+    fn typed<'a>(name: &'a str, password: &'a str, again: &'a str) -> [(&'static str, &'a str); 3] {
+        [("username", name), ("password", password), ("again", again)]
+    }
+
+    #[tokio::test]
+    async fn somebody_asks_and_waits() {
+        let site = Site::with_passwords().await;
+        let mut browser = site.browser();
+        let login = browser.get("/hub/login").await;
+        assert!(
+            login
+                .attributes("a", "href")
+                .contains(&"/hub/signup".to_owned())
+        );
+        let page = browser.get("/hub/signup").await;
+        assert_eq!(
+            (page.status, page.heading().as_str()),
+            (200, "Ask for an account")
+        );
+        assert_eq!(page.attributes("form", "action"), ["/hub/signup"]);
+        for (name, password, again, words) in [
+            ("new", PASSWORD, "other", "The two passwords differ."),
+            ("new", "short", "short", "at least 8 characters"),
+            ("../new", PASSWORD, PASSWORD, "A name here has letters"),
+            ("", PASSWORD, PASSWORD, "A name here has letters"),
+        ] {
+            let reply = browser
+                .post("/hub/signup", &typed(name, password, again))
+                .await;
+            assert_eq!(reply.status, 400, "{words}");
+            let alert = reply.texts("[role=alert]").join(" ");
+            assert!(alert.contains(words), "{alert}");
+            assert_eq!(reply.attributes("#username_input", "value"), [name]);
+        }
+        let asked = browser
+            .post("/hub/signup", &typed(" New", PASSWORD, PASSWORD))
+            .await;
+        assert_eq!(asked.status, 202);
+        // A stranger does not learn whether a name was free.
+        let fields = typed("root", PASSWORD, PASSWORD);
+        let taken = browser.post("/hub/signup", &fields).await;
+        let words = asked.texts("main p").join(" ").replace("New", "root");
+        assert_eq!(
+            (taken.status, taken.texts("main p").join(" ")),
+            (202, words)
+        );
+        let waiting = site.app.store.signups().list();
+        assert_eq!(
+            waiting
+                .iter()
+                .map(|one| one.name.as_str())
+                .collect::<Vec<_>>(),
+            ["new"]
+        );
+        let early = browser.log_in("new", PASSWORD).await;
+        assert_eq!(
+            (early.status, early.texts("[role=alert]")),
+            (403, vec![WAITS.to_owned()])
+        );
+        assert_eq!(site.audit("new").await, [""; 0], "it is nobody's yet");
+    }
+
+    #[tokio::test]
+    async fn only_our_own_form_asks_and_only_where_it_is_offered() {
+        let site = Site::with_passwords().await;
+        let foreign = site
+            .browser()
+            .post("/hub/signup", &typed("new", PASSWORD, PASSWORD))
+            .await;
+        assert_eq!(foreign.status, 403);
+        assert!(site.app.store.signups().list().is_empty());
+        let elsewhere = Site::new().await;
+        let mut browser = elsewhere.browser();
+        assert_eq!(browser.get("/hub/signup").await.status, 404);
+        let asked = browser
+            .post("/hub/signup", &typed("new", PASSWORD, PASSWORD))
+            .await;
+        assert_eq!(asked.status, 404);
+    }
+}

@@ -31,7 +31,8 @@ pub(super) async fn start(
     typed: Option<FormData>,
     next: Option<LocalPath>,
 ) -> Result<Response, Instead> {
-    let (servers, server) = (&visit.app().servers, &goal.server);
+    let server = &goal.server;
+    let servers = visit.app().servers.by(visit.actor(goal.member));
     let wished = options.as_ref().ok().cloned().flatten();
     let begun = match options {
         Ok(options) => {

@@ -45,8 +45,8 @@ pub(super) async fn remove(visit: Visit, named: Named, body: Body) -> Result<Res
         let message = "This server is not stopped. Stop it first, then remove it.";
         return Err(Instead::error(StatusCode::CONFLICT, message).leading_to(list));
     }
-    app.servers.remove(server).await?;
-    tracing::info!(by = %goal.member.user.name, %server, "a named server was removed");
+    let servers = app.servers.by(visit.actor(goal.member));
+    servers.remove(server).await?;
     Ok(redirect(StatusCode::SEE_OTHER, &list))
 }
 
@@ -55,10 +55,8 @@ pub(super) async fn submit(visit: Visit, named: Named, body: Body) -> Result<Res
     visit.check_xsrf(&form)?;
     let goal = visit.goal(named, ScopeName::DeleteServers)?;
     let server = &goal.server;
-    let stopped = visit
-        .app()
-        .servers
-        .stop(server, StopMode::Graceful, PATIENCE);
+    let servers = visit.app().servers.by(visit.actor(goal.member));
+    let stopped = servers.stop(server, StopMode::Graceful, PATIENCE);
     match stopped.await {
         Ok(_) => Ok(redirect(StatusCode::SEE_OTHER, &back(&visit, &form))),
         Err(StopRefused::Failed(error)) => {

@@ -57,14 +57,14 @@ pub(super) async fn request(visit: Visit, body: Body) -> Result<Response, Instea
         return refused(typed, "choose one of the ends on the list".to_owned());
     };
     let owner = Identity::User(member.user.clone());
+    let by = visit.actor(member);
     match visit
         .app()
         .tokens
-        .issue(&owner, wish, "Requested on the token page")
+        .issue(by, &owner, wish, "Requested on the token page")
         .await
     {
-        Ok(Issued { token, text }) => {
-            tracing::info!(user = %member.user.name, token = %token.id, "token made");
+        Ok(Issued { text, .. }) => {
             let view = TokenView {
                 made: Some(MadeToken {
                     text: text.expose().to_owned(),
@@ -89,8 +89,7 @@ pub(super) async fn revoke(visit: Visit, body: Body) -> Result<Response, Instead
         token.owner == Owner::User(member.user.id) && token.kind != TokenKind::Server
     });
     if let Some(token) = own {
-        desk.revoke(&token).await?;
-        tracing::info!(user = %member.user.name, token = %token.id, "token revoked");
+        desk.revoke(visit.actor(member), &token).await?;
     }
     Ok(redirect(StatusCode::SEE_OTHER, &visit.links().tokens()))
 }

@@ -23,6 +23,7 @@ use crate::auth::xsrf::need::{Door, Fetch};
 use crate::proxy::{ClientInfo, Scheme};
 use crate::scopes::{ScopeName, Target};
 use crate::store::User;
+use crate::store::audit::{Action, Actor, Entry};
 
 /// A request of a page.
 pub(super) struct Visit {
@@ -64,6 +65,16 @@ impl Visit {
 
     pub(super) fn app(&self) -> &App {
         &self.state.app
+    }
+
+    /// What the audit log is to say of something that a member does here.
+    pub(super) fn entry(&self, member: Member<'_>, action: Action) -> Entry {
+        Entry::new(self.actor(member), action)
+    }
+
+    /// How the audit log names a member who asks.
+    pub(super) fn actor(&self, member: Member<'_>) -> Actor {
+        member.caller.actor(self.client().ip)
     }
 
     /// The app, for what outlives the request.

@@ -29,6 +29,7 @@ pub(crate) use self::puppet::{Act, FormAct, Script};
 use super::render::Templates;
 use super::state::PagesState;
 use crate::app::{About, App, AppState, Shutdown};
+use crate::auth::accounts::Accounts;
 use crate::auth::authenticator::Authenticator;
 use crate::auth::caller::Callers;
 use crate::auth::cookies::HubCookies;
@@ -37,12 +38,13 @@ use crate::auth::login::Gate;
 use crate::auth::sightings::sightings;
 use crate::auth::tokens::TokenDesk;
 use crate::auth::xsrf::Xsrf;
-use crate::config::Config;
+use crate::config::{AuthKind, Config};
 use crate::metrics::Metrics;
 use crate::oauth::Provider;
 use crate::proxy::{ClientInfo, Scheme};
 use crate::servers::{Limits, Place, Routes, Servers, Setup, Waiting};
 use crate::services::{Culler, Services};
+use crate::store::audit::{Actor, AuditQuery, Record};
 use crate::store::{Digest, NewToken, Owner, Store, TokenKind};
 use crate::tasks::Tasks;
 
@@ -63,6 +65,10 @@ scopes = ["access:servers!user=alice"]
 users = ["guest"]
 "#;
 
+const PASSWORDS: &str = r#"
+auth = { kind = "password", admin_users = ["root"], password = { allow_signup = true } }
+"#;
+
 /// A hub.
 pub(crate) struct Site {
     pub(crate) app: AppState,
@@ -80,7 +86,22 @@ impl Site {
 
     /// A hub with this base URL.
     pub(crate) async fn at(base_url: &str) -> Self {
-        let config = Config::parse(CONFIG, "test").unwrap();
+        Self::of(CONFIG, base_url).await
+    }
+
+    /// A hub that keeps passwords itself and takes sign-ups; `root` is an admin with [`PASSWORD`].
+    pub(crate) async fn with_passwords() -> Self {
+        let site = Self::of(PASSWORDS, "/").await;
+        let app = &site.app;
+        let accounts = Accounts::new(app.store.clone(), Arc::clone(&app.directory));
+        let (by, root) = (Actor::hub("test"), UserName::new("root").unwrap());
+        let added = accounts.add(&by, &root, false, Secret::new(PASSWORD));
+        added.await.unwrap();
+        site
+    }
+
+    async fn of(config: &str, base_url: &str) -> Self {
+        let config = Config::parse(config, "test").unwrap();
         let mut server = JoinSet::new();
         let endpoint = answer_everything(&mut server).await;
         let script = Arc::new(Mutex::new(Script::default()));
@@ -152,6 +173,22 @@ impl Site {
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         response.into_body()
+    }
+
+    /// What the audit log says by or about somebody, the latest first: who, what, to what and with
+    /// which outcome.
+    pub(crate) async fn audit(&self, name: &str) -> Vec<String> {
+        let query = AuditQuery {
+            name: Some(name.to_owned()),
+            limit: 100,
+            ..AuditQuery::default()
+        };
+        let records = self.app.store.audit().list(query).await.unwrap();
+        let line = |record: &Record| {
+            let (who, what) = (record.who(), record.what());
+            format!("{who} {} {what} {}", record.action, record.outcome)
+        };
+        records.iter().map(line).collect()
     }
 
     /// Changes what the spawners do.
@@ -231,6 +268,10 @@ fn app(config: &Config, base_url: &str, factory: Arc<dyn SpawnerFactory>) -> App
     let directory = Arc::new(Directory::new(config, store.clone()).unwrap());
     let metrics = Metrics::new(store.counters());
     let routes = Arc::new(Routes::new(base_url));
+    let authenticator = match config.auth.kind {
+        Some(AuthKind::Dummy) => Authenticator::dummy(Some(Secret::new(PASSWORD))),
+        _ => Authenticator::new(config, &store, None).unwrap(),
+    };
     let servers = Servers::new(Setup {
         store: store.clone(),
         factory,
@@ -267,7 +308,7 @@ fn app(config: &Config, base_url: &str, factory: Arc<dyn SpawnerFactory>) -> App
         gate: Gate::new(
             store.clone(),
             Arc::clone(&directory),
-            Authenticator::dummy(Some(Secret::new(PASSWORD))),
+            authenticator,
             metrics.clone(),
         ),
         tokens: TokenDesk::new(store.clone(), Arc::clone(&directory)),
@@ -281,7 +322,7 @@ fn app(config: &Config, base_url: &str, factory: Arc<dyn SpawnerFactory>) -> App
         slow_stop_timeout: Duration::from_secs(10),
         about: About {
             spawner: config.spawner.kind.clone(),
-            authenticator: "dummy".to_owned(),
+            authenticator: config.auth.kind.unwrap().as_str().to_owned(),
         },
         shutdown: Shutdown::default(),
         store,

@@ -32,6 +32,8 @@ pub(crate) struct AdminView {
     pub(crate) events_url: LocalPath,
     /// The form for new users, for those who may make some.
     pub(crate) add: Option<AddForm>,
+    /// The audit log, for admins.
+    pub(crate) audit_url: Option<LocalPath>,
 }
 
 /// A value to choose.

@@ -13,6 +13,7 @@ use super::watch::Watch;
 use crate::auth::directory::Directory;
 use crate::config::CullerTable;
 use crate::servers::{Servers, Stopped};
+use crate::store::audit::Actor;
 use crate::store::{ServerRowId, Store, StoreError};
 
 /// How long a round waits for the servers that it ends. What takes longer goes on by itself.
@@ -126,19 +127,17 @@ impl Culler {
     /// happens in between.
     async fn end(&self, server: &ServerId, row: ServerRowId, reason: Reason) {
         let reason = reason.to_string();
-        tracing::info!(%server, reason, "server is culled");
         if let Err(error) = self.note(row, &reason).await {
             let error = error_chain(&error);
             tracing::warn!(%server, error, "server is not culled, because that cannot be recorded");
             return;
         }
         let remove = self.table.remove_named_servers && !server.server.is_default();
+        let servers = self.servers.because(Actor::hub("culler"), reason);
         let stopped = if remove {
-            self.servers.stop_and_remove(server, PATIENCE).await
+            servers.stop_and_remove(server, PATIENCE).await
         } else {
-            self.servers
-                .stop(server, StopMode::Graceful, PATIENCE)
-                .await
+            servers.stop(server, StopMode::Graceful, PATIENCE).await
         };
         match stopped {
             Ok(Stopped::Done) => {}

@@ -1,7 +1,7 @@
 //! Every statement against a fresh file: a misspelt column is found here and not by a user.
 
 use super::super::{
-    activity, clients, grants, groups, launches, meta, servers, services, sessions, signups,
+    activity, audit, clients, grants, groups, launches, meta, servers, services, sessions, signups,
     tokens, users, visits, writer,
 };
 use super::*;
@@ -10,6 +10,7 @@ use super::*;
 async fn every_statement_can_be_prepared() {
     let families = [
         ("activity", activity::STATEMENTS),
+        ("audit", audit::STATEMENTS),
         ("clients", clients::STATEMENTS),
         ("grants", grants::STATEMENTS),
         ("groups", groups::STATEMENTS),

@@ -5,6 +5,7 @@
 //! GET  admin/events?user=A&user=B                which of these rows are no longer as shown
 //! POST admin/start/USER[/SERVER]  admin/open/... admin/rights/USER  admin/users
 //! GET, POST admin/delete/USER                    the question, and the answer
+//! GET  admin/audit?user=&action=&before=         who did what to whom; for admins alone
 //! ```
 //!
 //! - The page needs `admin-ui` and `list:users`; every action needs its own scope, which is asked
@@ -12,6 +13,7 @@
 //! - Every action is a form that posts and comes back to the list as it was.
 //! - Whoever opens somebody else's server is noted, and the owner's home page says so.
 
+pub(super) mod audit;
 pub(super) mod events;
 pub(super) mod list;
 mod listing;

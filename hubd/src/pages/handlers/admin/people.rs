@@ -19,6 +19,7 @@ use crate::auth::local_path::LocalPath;
 use crate::scopes::{ScopeName, Target};
 use crate::servers::{Place, StopRefused, Stopped};
 use crate::store::User;
+use crate::store::audit::Action;
 
 /// The most users that one form makes.
 const NAMES_MAX: usize = 1000;
@@ -56,17 +57,14 @@ pub(in super::super) async fn add(visit: Visit, body: Body) -> Result<Response, 
         );
         return again(error, StatusCode::FORBIDDEN);
     }
-    let created = app
-        .store
-        .users()
-        .create(names, admins, Timestamp::now())
-        .await?;
+    let entry = visit.entry(member, Action::UserCreate);
+    let store = app.store.noting(entry.with("admin", admins));
+    let created = store.users().create(names, admins, Timestamp::now());
+    let created = created.await?;
     if created.is_empty() {
         let error = "All of these users exist already.".to_owned();
         return again(error, StatusCode::CONFLICT);
     }
-    let by = member.user.name.as_str();
-    tracing::info!(by, count = created.len(), admins, "users created");
     let list = Listing::newest().url(&visit.links().admin());
     Ok(redirect(StatusCode::SEE_OTHER, &list))
 }
@@ -115,9 +113,9 @@ pub(in super::super) async fn set_rights(
         let message = "You cannot change your own rights; another admin can.";
         return Err(Instead::error(StatusCode::BAD_REQUEST, message));
     }
-    let user = visit.app().store.users().set_admin(user.id, admin).await?;
-    let by = member.user.name.as_str();
-    tracing::info!(by, user = %user.name, admin, "rights changed");
+    let entry = visit.entry(member, Action::UserChange).on_user(&user);
+    let store = visit.app().store.noting(entry.with("admin", admin));
+    let user = store.users().set_admin(user.id, admin).await?;
     if !admin && directory.is_admin(&user) {
         let message = "The configuration (auth.admin_users) names this user as an admin.";
         return Err(Instead::error(StatusCode::CONFLICT, message));
@@ -158,14 +156,11 @@ pub(in super::super) async fn delete(
         return Err(Instead::error(StatusCode::BAD_REQUEST, message));
     }
     let app = visit.app();
-    let stopped = app.servers.delete_user(&user, app.slow_stop_timeout).await;
+    let servers = app.servers.by(visit.actor(member));
+    let stopped = servers.delete_user(&user, app.slow_stop_timeout).await;
     let list = back(&visit, &form);
     match stopped {
-        Ok(Stopped::Done) => {
-            let by = member.user.name.as_str();
-            tracing::info!(by, user = %user.name, "user deleted");
-            Ok(redirect(StatusCode::SEE_OTHER, &list))
-        }
+        Ok(Stopped::Done) => Ok(redirect(StatusCode::SEE_OTHER, &list)),
         Ok(Stopped::Pending) => {
             let message = "A server of this user is still being stopped. Try again in a moment.";
             Err(Instead::busy(StatusCode::CONFLICT, message, 5).leading_to(list))

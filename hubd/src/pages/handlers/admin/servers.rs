@@ -17,6 +17,7 @@ use super::list::expect_manager;
 use super::people::back;
 use crate::scopes::ScopeName;
 use crate::servers::{StartRefused, Waiting};
+use crate::store::audit::{Action, Object};
 
 /// How long a start is waited for; the list shows how it goes on.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -28,16 +29,13 @@ pub(in super::super) async fn start(
     body: Body,
 ) -> Result<Response, Instead> {
     let (goal, list) = expect_goal(&visit, named, body, ScopeName::StartServers).await?;
-    let (servers, server) = (&visit.app().servers, &goal.server);
+    let server = &goal.server;
+    let servers = visit.app().servers.by(visit.actor(goal.member));
     let waiting = Waiting::InLine;
     let begun = servers.start(&goal.owner, server, None, waiting, PATIENCE);
     match begun.await {
-        Ok(_) => {
-            tracing::info!(by = %goal.member.user.name, %server, "a server was started by an admin");
-            Ok(redirect(StatusCode::SEE_OTHER, &list))
-        }
-        // Somebody else was faster; the list shows it.
-        Err(StartRefused::Running(_)) => Ok(redirect(StatusCode::SEE_OTHER, &list)),
+        // Somebody else may have been faster; the list shows it.
+        Ok(_) | Err(StartRefused::Running(_)) => Ok(redirect(StatusCode::SEE_OTHER, &list)),
         Err(refused @ StartRefused::Options(_)) => {
             let form = visit.links().spawn(server, Some(&list));
             Err(not_started(&visit, &goal, &refused, None).leading_to(form))
@@ -70,7 +68,14 @@ pub(in super::super) async fn note_visit(
     }
     let store = &visit.app().store;
     if let Some(row) = store.servers().find(server) {
-        tracing::info!(by = %visitor, %server, "somebody else's server was opened");
+        let entry = visit.entry(member, Action::ServerVisit);
+        let entry = entry.on(Object::server(Some(row.id), server));
+        let owner = store.users().by_id(row.user);
+        let entry = match owner {
+            Some(owner) => entry.concerning(&owner),
+            None => entry,
+        };
+        let store = store.noting(entry);
         let visits = store.visits();
         visits
             .note(row.id, visitor.clone(), Timestamp::now())
