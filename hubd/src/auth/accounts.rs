@@ -74,6 +74,8 @@ pub(crate) enum AccountError {
     Unknown(UserName),
     #[error("nobody has signed up as {0}")]
     NotWaiting(UserName),
+    #[error("the account {0} is nobody's at a login provider")]
+    NotBound(UserName),
     #[error("{0} is named in `blocked_users` in [auth]: take the name out there")]
     BlockedByFile(UserName),
     #[error(
@@ -204,6 +206,18 @@ impl Accounts {
             return Err(AccountError::BlockedByFile(name.clone()));
         }
         Ok(user)
+    }
+
+    /// Takes the account of somebody from whoever has it at a login provider, with their logins and
+    /// tokens.
+    pub(crate) async fn unbind(&self, by: Actor, name: &UserName) -> Result<(), AccountError> {
+        let user = self.find(name)?;
+        let entry = Entry::new(by, Action::UserUnbind).on_user(&user);
+        let unbound = self.store.noting(entry).identities().unbind(user.id).await;
+        unbound.map_err(|error| match error {
+            StoreError::NotFound(_) => AccountError::NotBound(name.clone()),
+            error => error.into(),
+        })
     }
 
     /// Deletes a user whose servers are all stopped, with all that is theirs in the books. Files stay.

@@ -3,6 +3,7 @@
 //! ```text
 //! login form, API --name, password--> Gate --Claim--> Authenticator --Proven--> Gate: may they enter?
 //! a trusted proxy's header --------------------------------------Proven-----------^
+//! a provider's answer ------------------------------Person---> Gate --Proven------^
 //! ```
 //!
 //! An authenticator says who somebody is and nothing else. Whether they may come in is decided in one
@@ -11,6 +12,7 @@
 //! was told and hands that to the gate.
 
 mod dummy;
+mod oidc;
 mod pam;
 mod password;
 mod shared_password;
@@ -21,12 +23,13 @@ use std::path::PathBuf;
 use spawner_core::{Secret, UserName};
 
 use self::dummy::Dummy;
+pub(crate) use self::oidc::{Answer, Oidc};
 pub(crate) use self::pam::Pam;
 use self::password::ByPassword;
 use self::shared_password::SharedPassword;
 use super::login::LoginError;
 use crate::config::{AuthKind, Config};
-use crate::store::{Store, User};
+use crate::store::{Identity, Store, User};
 
 /// The authenticator of a hub.
 #[derive(Debug)]
@@ -37,6 +40,8 @@ pub(crate) enum Authenticator {
     Pam(Pam),
     /// A trusted proxy says who asks; there is no form.
     Header,
+    /// People sign in at a provider elsewhere; there is a button.
+    Oidc(Box<Oidc>),
 }
 
 /// Who somebody says they are, and their proof.
@@ -60,6 +65,8 @@ pub(crate) struct Proven {
     pub(crate) name: UserName,
     /// The groups that they are in elsewhere; `None` where the hub's own count.
     pub(crate) groups: Option<Vec<String>>,
+    /// Who they are at a provider, where the name may change; the account is theirs alone.
+    pub(crate) identity: Option<Identity>,
 }
 
 /// Why a kind of authenticator cannot be had.
@@ -71,6 +78,8 @@ pub(crate) enum NoAuthenticator {
         "`kind = \"pam\"` needs a hubd program to run PAM in: name one with `HubBuilder::pam_helper`"
     )]
     NoHelper,
+    #[error("`kind = \"oidc\"` needs `issuer`, `client_id` and a client secret in [auth.oidc]")]
+    NoProvider,
 }
 
 impl Authenticator {
@@ -93,6 +102,10 @@ impl Authenticator {
                 Self::Pam(Pam::new(helper, auth.pam.clone(), wants_groups))
             }
             AuthKind::Header => Self::Header,
+            AuthKind::Oidc => {
+                let oidc = Oidc::new(config, store).ok_or(NoAuthenticator::NoProvider)?;
+                Self::Oidc(Box::new(oidc))
+            }
         })
     }
 
@@ -103,7 +116,15 @@ impl Authenticator {
 
     /// Whether there is something to type in.
     pub(crate) fn has_form(&self) -> bool {
-        !matches!(self, Self::Header)
+        !matches!(self, Self::Header | Self::Oidc(_))
+    }
+
+    /// The provider where people sign in, if this hub has one.
+    pub(crate) fn oidc(&self) -> Option<&Oidc> {
+        match self {
+            Self::Oidc(oidc) => Some(oidc),
+            _ => None,
+        }
     }
 
     /// The passwords of the books, if this hub has them.
@@ -121,7 +142,7 @@ impl Authenticator {
             Self::Password(by_password) => by_password.check(claim).await,
             Self::SharedPassword(shared) => shared.check(&claim),
             Self::Pam(pam) => pam.check(claim).await,
-            Self::Header => Err(LoginError::NoForm),
+            Self::Header | Self::Oidc(_) => Err(LoginError::NoForm),
         }
     }
 }
@@ -133,6 +154,7 @@ impl Claim<'_> {
         Ok(Proven {
             name: name.clone(),
             groups: None,
+            identity: None,
         })
     }
 }

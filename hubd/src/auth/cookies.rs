@@ -1,9 +1,10 @@
-//! The hub's three cookies: their names, where they go, and how they are read back.
+//! The hub's cookies: their names, where they go, and how they are read back.
 //!
 //! ```text
 //! jupyterhub-hub-login    HUB    HttpOnly   30 days            proves who is logged in
 //! jupyterhub-session-id   BASE   HttpOnly   browser session    ties a browser's tokens together; every server reads it
 //! _xsrf                   HUB               browser session    see `xsrf`; an hour while nobody is logged in
+//! oauthenticator-state    its callback only HttpOnly, 15 min.  a login that is under way at a provider
 //! ```
 //!
 //! All are SameSite=Lax, and Secure where the browser came by https. A browser may send several
@@ -15,12 +16,17 @@ use cookie::{Cookie, SameSite};
 use http::HeaderMap;
 use http::header::COOKIE;
 
+use super::oidc::LIFETIME;
+
 /// Proves who is logged in; opaque to all but the hub.
 pub(crate) const HUB_LOGIN: &str = "jupyterhub-hub-login";
 /// Names the browser session; read by every server.
 pub(crate) const SESSION_ID: &str = "jupyterhub-session-id";
 /// The XSRF token that forms and scripts must repeat.
 pub(crate) const XSRF: &str = "_xsrf";
+
+/// A login that was begun in this browser and goes on elsewhere, see `oidc`.
+pub(crate) const OIDC: &str = "oauthenticator-state";
 
 /// The most bytes of cookies that are read from one request.
 const BYTES_MAX: usize = 8 * 1024;
@@ -83,7 +89,23 @@ impl HubCookies {
         cookie
     }
 
-    /// Replies that make the browser forget all three.
+    /// The cookie of a login that goes on elsewhere; only where it comes back to sees it.
+    pub(crate) fn oidc(&self, value: &str, secure: bool) -> Cookie<'static> {
+        let path = format!("{}oauth_callback", self.hub_url);
+        let mut cookie = build(OIDC, value, &path, secure);
+        cookie.set_http_only(true);
+        cookie.set_max_age(Duration::seconds(LIFETIME.as_secs()));
+        cookie
+    }
+
+    /// A reply that makes the browser forget that one.
+    pub(crate) fn clear_oidc(&self, secure: bool) -> Cookie<'static> {
+        let mut cookie = self.oidc("", secure);
+        cookie.make_removal();
+        cookie
+    }
+
+    /// Replies that make the browser forget the login, the session and the XSRF token.
     pub(crate) fn clear(&self, secure: bool) -> [Cookie<'static>; 3] {
         let cookies = [
             self.login("", secure),

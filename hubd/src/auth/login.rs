@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::authenticator::{Authenticator, Claim, Proven};
 use super::directory::Directory;
 use super::login_link::LoginLinks;
+use super::oidc::{Person, shown};
 use super::pam::PamError;
 use super::password::{PasswordError, check_length};
 use super::refused::RefusedLogins;
@@ -17,7 +18,7 @@ use super::throttle::{LoginThrottle, TooEarly};
 use crate::metrics::{Metrics, Status};
 use crate::random::{new_session_id, new_token};
 use crate::store::audit::{Action, Actor, Entry, Means, Object};
-use crate::store::{Digest, NewSession, Store, StoreError, User};
+use crate::store::{Digest, Identity, NewSession, Store, StoreError, User};
 
 /// How long a login lasts (JupyterHub's `cookie_max_age_days`).
 const SESSION_LIFETIME: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -51,6 +52,10 @@ pub(crate) enum LoginError {
     Waiting,
     #[error("This hub has no passwords: open it through the page that leads to it")]
     NoForm,
+    #[error("Your name cannot be one of this hub. Ask its administrator.")]
+    Name,
+    #[error("The account {0} belongs to somebody else. Ask the administrator.")]
+    Taken(UserName),
     #[error("This link was used already or is too old. Restart hubd to get a new one.")]
     Link,
     #[error(transparent)]
@@ -222,6 +227,22 @@ impl Gate {
         }
     }
 
+    /// Logs in somebody whom a provider knows: under the name of the account that is theirs, else that
+    /// which the provider has for them.
+    pub(crate) async fn enter_as(&self, person: Person, ip: IpAddr) -> Result<Login, LoginError> {
+        let own = self.store.identities().user(&person.identity);
+        let name = match own {
+            Some(user) => user.name.clone(),
+            None => (self.directory.name_of(&person.name)).ok_or(LoginError::Name)?,
+        };
+        let proven = Proven {
+            name,
+            groups: person.groups,
+            identity: Some(person.identity),
+        };
+        self.enter(&proven, ip).await
+    }
+
     /// The account of somebody who has proved who they are, if they may come in; the one place where
     /// that is decided.
     async fn let_in(&self, proven: &Proven) -> Result<Arc<User>, LoginError> {
@@ -230,9 +251,30 @@ impl Gate {
         if !(self.directory).may_enter(&proven.name, known.as_deref(), groups) {
             return Err(LoginError::NotAllowed);
         }
-        match known {
-            Some(user) => Ok(user),
-            None => self.ensure_user(&proven.name).await,
+        match (&proven.identity, known) {
+            (Some(identity), _) => self.bind(identity, &proven.name).await,
+            (None, Some(user)) => Ok(user),
+            (None, None) => self.ensure_user(&proven.name).await,
+        }
+    }
+
+    /// The account of that name, which is from now on that of `identity` and nobody else.
+    async fn bind(&self, identity: &Identity, name: &UserName) -> Result<Arc<User>, LoginError> {
+        let identities = self.store.identities();
+        if let Some(own) = identities.user(identity).filter(|own| own.name == *name) {
+            return Ok(own);
+        }
+        let entry = Entry::new(Actor::hub("login"), Action::UserBind)
+            .with("issuer", &identity.issuer)
+            .with("subject", shown(&identity.subject));
+        let store = self.store.noting(entry);
+        let bound = (store.identities())
+            .bind(identity.clone(), name.clone(), Timestamp::now())
+            .await;
+        match bound {
+            Ok(user) => Ok(user),
+            Err(StoreError::Conflict(_)) => Err(LoginError::Taken(name.clone())),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -407,6 +449,8 @@ impl LoginError {
             Self::TooEarly(_) => "throttled",
             Self::Wrong => "wrong",
             Self::NotAllowed => "not-allowed",
+            Self::Name => "name",
+            Self::Taken(_) => "taken",
             Self::Unusable => "unusable",
             Self::Waiting => "waiting",
             Self::NoForm => "no-form",

@@ -3,6 +3,7 @@
 //! ```text
 //! login form --> login::Gate --> throttle, authenticator --> session row, cookies --> next: LocalPath
 //! login link --> login::Gate --> login_link -----------------^
+//! a provider --> oidc -------> login::Gate ------------------^
 //! request    --> caller::Callers --> token (Authorization), else cookie --> Caller { identity, rights }
 //!                                    + xsrf where the rules ask for it
 //! a wish     --> tokens::TokenDesk --> the rules for new tokens --> a row
@@ -23,6 +24,7 @@ pub(crate) mod local_path;
 pub(crate) mod login;
 pub(crate) mod login_link;
 mod names;
+pub(crate) mod oidc;
 pub(crate) mod pam;
 pub(crate) mod password;
 mod refused;

@@ -229,7 +229,13 @@ async fn who_is_denied_is_denied_before_anything_allows() {
     let enter = async |who: &str, groups: Option<&[&str]>| {
         let groups = groups.map(|groups| groups.iter().map(|&g| g.to_owned()).collect());
         let name = name(who);
-        hub.gate.enter(&Proven { name, groups }, IP).await.is_ok()
+        let identity = None;
+        let proven = Proven {
+            name,
+            groups,
+            identity,
+        };
+        hub.gate.enter(&proven, IP).await.is_ok()
     };
     for (who, groups, may) in [
         ("ann", None, true),

@@ -123,6 +123,18 @@ impl Books {
         }
     }
 
+    pub(super) async fn unbind(self, name: &UserName) -> Result<(), String> {
+        match self {
+            Self::Running(client) => answered(client.unbind(name).await),
+            Self::Open {
+                store, accounts, ..
+            } => {
+                let unbound = accounts.unbind(operator(), name).await;
+                done(store, unbound).await
+            }
+        }
+    }
+
     pub(super) async fn waiting(self) -> Result<Vec<Waiting>, String> {
         match self {
             Self::Running(client) => answered(client.waiting().await),

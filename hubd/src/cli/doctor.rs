@@ -6,13 +6,14 @@ use std::process::ExitCode;
 
 use spawner_core::Verdict;
 
+use super::run::OWN_PROGRAM;
 use super::{config_file, output};
 use crate::hub::Hub;
 
 /// Say whether a hub with this configuration will work
 ///
-/// Reads the configuration, asks the spawner's backend what it can do and, with containers, asks
-/// from one whether servers will reach the hub. Prints one line for each thing: ok, warning or
+/// Reads the configuration, tries whether people will be able to log in, asks the spawner's backend
+/// what it can do and, with containers, asks from one whether servers will reach the hub. Prints one line for each thing: ok, warning or
 /// problem, with what to do. A hub that runs is not disturbed; without one, its address is bound
 /// for the moment.
 ///
@@ -39,7 +40,8 @@ impl Args {
             Ok(runtime) => runtime,
             Err(error) => return output::fail(&format!("cannot start: {error}")),
         };
-        let findings = match runtime.block_on(Hub::builder().with_config(config).diagnose()) {
+        let builder = Hub::builder().with_config(config).pam_helper(OWN_PROGRAM);
+        let findings = match runtime.block_on(builder.diagnose()) {
             Ok(findings) => findings,
             Err(error) => return output::refuse_hub(&error),
         };

@@ -11,7 +11,7 @@ use crate::hub::{Hub, HubBuilder, HubError};
 use crate::telemetry;
 
 /// This program, also after its file has been replaced by an update.
-const OWN_PROGRAM: &str = "/proc/self/exe";
+pub(super) const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// Run the hub
 ///

@@ -64,6 +64,14 @@ enum Action {
         /// Whom
         name: UserName,
     },
+    /// Take an account from whoever has it at the login provider, with their logins and tokens
+    ///
+    /// With `kind = "oidc"` an account is that of the first who logs in under its name, also when
+    /// the provider gives the name to somebody else. After this the next one is the first.
+    Unbind {
+        /// Whose account
+        name: UserName,
+    },
     /// List who has signed up and waits: one line each, with a tab between name and time
     Waiting,
     /// Make an account of a sign-up, and let the user in
@@ -137,6 +145,12 @@ impl Action {
                 let books = Books::reach(config).await?;
                 books.set_blocked(&name, false).await?;
                 Ok(format!("{name} is not blocked\n"))
+            }
+            Self::Unbind { name } => {
+                Books::reach(config).await?.unbind(&name).await?;
+                Ok(format!(
+                    "{name} is the account of whoever logs in next under that name\n"
+                ))
             }
             Self::Waiting => {
                 let waiting = Books::reach(config).await?.waiting().await?;

@@ -4,6 +4,7 @@
 mod dummy;
 mod header;
 mod names;
+mod oidc;
 mod pam;
 mod password;
 mod shared_password;
@@ -20,6 +21,7 @@ use super::spec::{KeySpec, TableSpec};
 use super::value::{count, flag, one_of, some_text};
 
 pub(crate) use self::header::HeaderTable;
+pub(crate) use self::oidc::OidcTable;
 pub(crate) use self::pam::PamTable;
 pub(crate) use self::password::PasswordTable;
 pub(crate) use self::shared_password::SharedPasswordTable;
@@ -33,7 +35,8 @@ pub(crate) struct AuthTable {
     pub(crate) allow_all: bool,
     /// Who may come in.
     pub(crate) allowed_users: Vec<UserName>,
-    /// Whose members may come in: groups of the system for PAM, else the hub's.
+    /// Whose members may come in: groups of the system for PAM, of a provider that tells them, else
+    /// the hub's.
     pub(crate) allowed_groups: Vec<String>,
     /// Who may not, whatever else says they may.
     pub(crate) blocked_users: Vec<UserName>,
@@ -51,6 +54,7 @@ pub(crate) struct AuthTable {
     pub(crate) shared_password: SharedPasswordTable,
     pub(crate) pam: PamTable,
     pub(crate) header: HeaderTable,
+    pub(crate) oidc: OidcTable,
 }
 
 /// How users prove who they are.
@@ -64,6 +68,8 @@ pub(crate) enum AuthKind {
     SharedPassword,
     /// A proxy in front of the hub says who asks.
     Header,
+    /// An OpenID Connect provider says who somebody is.
+    Oidc,
     /// Any name, and one password for all or none: for trying things out on one machine.
     Dummy,
 }
@@ -74,12 +80,14 @@ pub(super) const KINDS: &[(&str, AuthKind)] = &[
     ("password", AuthKind::Password),
     ("shared-password", AuthKind::SharedPassword),
     ("header", AuthKind::Header),
+    ("oidc", AuthKind::Oidc),
     ("dummy", AuthKind::Dummy),
 ];
 
 /// The tables that stand in `[auth]`.
 pub(super) const DUMMY_SPEC: TableSpec = dummy::SPEC;
 pub(super) const HEADER_SPEC: TableSpec = header::SPEC;
+pub(super) const OIDC_SPEC: TableSpec = oidc::SPEC;
 pub(super) const PAM_SPEC: TableSpec = pam::SPEC;
 pub(super) const PASSWORD_SPEC: TableSpec = password::SPEC;
 pub(super) const SHARED_PASSWORD_SPEC: TableSpec = shared_password::SPEC;
@@ -99,6 +107,7 @@ pub(super) const SPEC: TableSpec = TableSpec {
              \"password\": accounts in hubd's own database, made with `hubd user add`.\n\
              \"shared-password\": any user name, with one password for all users.\n\
              \"header\": a proxy in front of hubd says who asks.\n\
+             \"oidc\": people sign in at an OpenID Connect provider.\n\
              \"dummy\": any user name, for trying things out; on a loopback address only.",
         ),
         KeySpec::new(
@@ -112,7 +121,8 @@ pub(super) const SPEC: TableSpec = TableSpec {
             "allowed_groups",
             "[]",
             "Names of groups whose members may come in. For kind = \"pam\" these are groups of the\n\
-             system, looked up at each login; else groups of the hub.",
+             system, for \"oidc\" with a claim_groups_key those of the provider, looked up at each login;\n\
+             else groups of the hub.",
         ),
         KeySpec::new(
             "blocked_users",
@@ -154,6 +164,18 @@ impl AuthKind {
     }
 }
 
+impl AuthTable {
+    /// Whether nobody may come in, whoever they prove to be.
+    pub(crate) fn allows_nobody(&self) -> bool {
+        // Who is approved after a sign-up needs no other line.
+        let by_signup = self.kind == Some(AuthKind::Password) && self.password.allow_signup;
+        let nobody_listed = self.allowed_users.is_empty()
+            && self.allowed_groups.is_empty()
+            && self.admin_users.is_empty();
+        !self.allow_all && nobody_listed && !by_signup
+    }
+}
+
 /// Patterns are compared by their text.
 impl PartialEq for AuthTable {
     fn eq(&self, other: &Self) -> bool {
@@ -176,6 +198,7 @@ impl PartialEq for AuthTable {
             && self.shared_password == other.shared_password
             && self.pam == other.pam
             && self.header == other.header
+            && self.oidc == other.oidc
     }
 }
 
@@ -190,6 +213,7 @@ pub(super) fn read(mut table: TableReader<'_, '_>) -> AuthTable {
         )),
         pam: pam::read(sub(&mut table, "pam", &PAM_SPEC)),
         header: header::read(sub(&mut table, "header", &HEADER_SPEC)),
+        oidc: oidc::read(sub(&mut table, "oidc", &OIDC_SPEC)),
         kind: table.get("kind", one_of(KINDS)),
         allow_all: table.get("allow_all", flag).unwrap_or_default(),
         allowed_users: table

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use spawner_core::{Secret, UserName};
 
-use super::auth::{AuthKind, AuthTable, HeaderTable, PamTable, PasswordTable, SharedPasswordTable};
+use super::auth::{
+    AuthKind, AuthTable, HeaderTable, OidcTable, PamTable, PasswordTable, SharedPasswordTable,
+};
 use super::reading::{Reading, Spot};
 use super::root::Config;
 use super::suggest;
@@ -46,6 +48,7 @@ fn check_authenticator(config: &Config, reading: &mut Reading) {
         _ => {}
     }
     check_shared_passwords(auth, reading);
+    check_oidc(auth, reading);
     if auth.kind == Some(AuthKind::Header) && config.hub.trusted_proxies.is_empty() {
         let key = "hub.trusted_proxies";
         if !reading.is_faulty(key) {
@@ -76,6 +79,11 @@ fn check_authenticator(config: &Config, reading: &mut Reading) {
                 auth.header != HeaderTable::default(),
             ),
             (
+                "auth.oidc",
+                AuthKind::Oidc,
+                auth.oidc != OidcTable::default(),
+            ),
+            (
                 "auth.password",
                 AuthKind::Password,
                 auth.password != PasswordTable::default(),
@@ -86,6 +94,32 @@ fn check_authenticator(config: &Config, reading: &mut Reading) {
                 let message = format!("this has no effect, because `auth.kind` is \"{kind}\"");
                 reading.warn(Spot::Key(key), Fault::new(message));
             }
+        }
+    }
+}
+
+fn check_oidc(auth: &AuthTable, reading: &mut Reading) {
+    let table = "auth.oidc";
+    if auth.kind != Some(AuthKind::Oidc) || reading.is_faulty(table) {
+        return;
+    }
+    let oidc = &auth.oidc;
+    for (key, given, what) in [
+        ("issuer", oidc.issuer.is_some(), "the provider is not named"),
+        (
+            "client_id",
+            oidc.client_id.is_some(),
+            "the provider has to know which client asks",
+        ),
+        (
+            "client_secret_file",
+            oidc.client_secret.is_some(),
+            "the client has no secret",
+        ),
+    ] {
+        if !given {
+            let fault = Fault::new(what).help(format!("write `{key}` in [{table}]"));
+            reading.error(Spot::Key(&format!("{table}.{key}")), fault);
         }
     }
 }
@@ -126,15 +160,10 @@ fn check_users(auth: &AuthTable, reading: &mut Reading) {
         }
     }
     let key = "auth.allowed_users";
-    let nobody_listed = auth.allowed_users.is_empty()
-        && auth.allowed_groups.is_empty()
-        && auth.admin_users.is_empty();
-    // Who is approved after a sign-up needs no other line.
-    let by_signup = auth.kind == Some(AuthKind::Password) && auth.password.allow_signup;
     if reading.is_faulty("auth") {
         return;
     }
-    if !auth.allow_all && nobody_listed && !by_signup && auth.kind.is_some() {
+    if auth.allows_nobody() && auth.kind.is_some() {
         let fault = Fault::new("nobody can log in: no user is allowed and none is an admin")
             .help("list users here, or set `allow_all = true`");
         reading.warn(Spot::Key(key), fault);

@@ -6,8 +6,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
+use spawner_core::Secret;
 
-use super::value::{Fault, quote};
+use super::reader::TableReader;
+use super::value::{Fault, quote, some_text, text};
 
 /// A file with a secret that is longer than this holds something else.
 const SECRET_FILE_MAX: u64 = 1024;
@@ -70,4 +72,28 @@ pub(super) fn secret_line(path: &Path) -> Result<String, Fault> {
         return Err(about("it holds more than one line"));
     }
     Ok(line.to_owned())
+}
+
+/// A secret that stands in the key `value` of a table, or in the file that the key `file` names.
+pub(super) fn secret_from(
+    table: &mut TableReader<'_, '_>,
+    value: &'static str,
+    file: &'static str,
+    check: impl Fn(String) -> Result<Secret, Fault>,
+) -> Option<Secret> {
+    let written = table.get(value, |value| check(text(value)?));
+    let path = table.path(file, some_text);
+    let read = match path.map(|path| secret_line(&path).and_then(&check)) {
+        Some(Err(fault)) => {
+            table.fault(file, fault);
+            None
+        }
+        Some(Ok(secret)) => Some(secret),
+        None => None,
+    };
+    if table.has(value) && table.has(file) {
+        let fault = Fault::new(format!("`{value}` is given too")).help("keep one of them");
+        table.fault(file, fault);
+    }
+    written.or(read)
 }

@@ -51,7 +51,7 @@ mod value;
 pub(crate) use role::RoleTable;
 pub(crate) use {
     audit::AuditTable,
-    auth::{AuthKind, AuthTable, PamTable, PasswordTable, SharedPasswordTable},
+    auth::{AuthKind, AuthTable, OidcTable, PamTable, PasswordTable, SharedPasswordTable},
     culler::CullerTable,
     findings::{ConfigErrors, Findings, Style},
     group::GroupTable,

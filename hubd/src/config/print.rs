@@ -68,6 +68,7 @@ mod tests {
         for (name, secret) in [
             ("grader.token", "0123456789abcdef\n"),
             ("users.password", "correct horse\n"),
+            ("oidc.secret", "from the provider\n"),
             (
                 "admins.password",
                 "a whole sentence that only admins know\n",
@@ -93,7 +94,12 @@ mod tests {
                 );
             }
             // A secret stands in one place only.
-            let twice = ["api_token =", "user_password =", "admin_password ="];
+            let twice = [
+                "api_token =",
+                "user_password =",
+                "admin_password =",
+                "client_secret =",
+            ];
             if !twice.iter().any(|key| line.starts_with(key)) {
                 uncommented.extend([line, "\n"]);
             }

@@ -107,6 +107,38 @@ const HINTS: &[(&str, &str, &str)] = &[
         "admin_access",
         "give a [[role]] the scope `access:servers` instead",
     ),
+    (
+        "auth",
+        "username_key",
+        "write `username_claim` in [auth.oidc]",
+    ),
+    (
+        "auth.oidc",
+        "username_key",
+        "write `username_claim` in [auth.oidc]",
+    ),
+    ("auth.oidc", "scopes", "write `scope`"),
+    ("auth.oidc", "allowed_domains", "write `hosted_domain`"),
+    (
+        "auth.oidc",
+        "oauth_callback_url",
+        "write `public_url` in [hub]; the rest of the address is fixed",
+    ),
+    (
+        "auth.oidc",
+        "authorize_url",
+        "leave it out: the provider's discovery document has it",
+    ),
+    (
+        "auth.oidc",
+        "token_url",
+        "leave it out: the provider's discovery document has it",
+    ),
+    (
+        "auth.oidc",
+        "userdata_url",
+        "leave it out: the provider's discovery document has it",
+    ),
     ("", "admin_groups", "give a [[role]] to the groups instead"),
     // Servers.
     ("", "spawner_class", "write `kind` in [spawner]"),

@@ -78,8 +78,14 @@ impl Source {
 
     /// A key whose value is a secret that this version reads from the file itself.
     pub(super) fn written_secret(&self) -> Option<&str> {
+        const SECRETS: [&str; 4] = [
+            "auth.dummy.password",
+            "auth.shared-password.user_password",
+            "auth.shared-password.admin_password",
+            "auth.oidc.client_secret",
+        ];
         let mut keys = self.places.keys().map(String::as_str);
-        keys.find(|key| *key == "auth.dummy.password" || key.ends_with("].api_token"))
+        keys.find(|key| SECRETS.contains(key) || key.ends_with("].api_token"))
     }
 
     /// Line and column of a byte offset, both from 1; a column is a character.

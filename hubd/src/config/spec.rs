@@ -78,6 +78,7 @@ pub(super) const TABLES: &[&TableSpec] = &[
     &auth::PASSWORD_SPEC,
     &auth::SHARED_PASSWORD_SPEC,
     &auth::HEADER_SPEC,
+    &auth::OIDC_SPEC,
     &auth::DUMMY_SPEC,
     &spawner::SPEC,
     &limits::SPEC,

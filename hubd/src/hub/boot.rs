@@ -357,7 +357,7 @@ fn origin_of(url: &Url) -> String {
 }
 
 /// The address that a person opens.
-fn own_url(hub: &HubTable, address: SocketAddr) -> String {
+pub(super) fn own_url(hub: &HubTable, address: SocketAddr) -> String {
     let origin = hub
         .public_url
         .as_ref()

@@ -8,6 +8,7 @@
 //! POST   /users                  {name, admin, password}: add an account
 //! PUT    /users/{name}/password  {password}: change a password
 //! PUT    /users/{name}/blocked   {blocked}: shut the user out and stop their servers, or let them in again
+//! DELETE /users/{name}/identity  take the account from whoever has it at a login provider
 //! DELETE /users/{name}           stop the user's servers, then delete the user
 //! POST   /tokens                 {owner, wish}: make a token
 //! POST   /tokens/list            {owner}: the tokens of one owner, or of all

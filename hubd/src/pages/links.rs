@@ -55,6 +55,11 @@ impl Links {
         with_next(self.below_hub("login"), next)
     }
 
+    /// Where a login at a provider begins, which leads on to `next`.
+    pub(crate) fn oauth_login(&self, next: Option<&LocalPath>) -> LocalPath {
+        with_next(self.below_hub("oauth_login"), next)
+    }
+
     /// Where a visitor logs out.
     pub(crate) fn logout(&self) -> LocalPath {
         self.below_hub("logout")
@@ -231,6 +236,10 @@ mod tests {
             (
                 links.login(Some(&next)),
                 "/hub/login?next=%2Fhub%2Fuser%2Ftee%2F",
+            ),
+            (
+                links.oauth_login(Some(&next)),
+                "/hub/oauth_login?next=%2Fhub%2Fuser%2Ftee%2F",
             ),
             (links.logout(), "/hub/logout"),
             (links.spawn(&mine, None), "/hub/spawn/tee"),

@@ -12,9 +12,9 @@ use super::views::admin::{
 use super::views::audit::{AuditRow, AuditView};
 use super::views::{
     Chrome, ClientRow, CountdownView, ErrorView, FailedView, HomeView, LeaveView, Lifetime,
-    LoginView, MadeToken, NamedServer, NewServerForm, NotRunningView, OAuthView, PasswordView,
-    PendingView, ScopeRow, ServerCard, ServerState, ServiceLink, SignupRow, SignupView,
-    SignupsView, SpawnView, TokenRow, TokenView, View, Viewer, VisitRow, WaitingView,
+    LoginProvider, LoginView, MadeToken, NamedServer, NewServerForm, NotRunningView, OAuthView,
+    PasswordView, PendingView, ScopeRow, ServerCard, ServerState, ServiceLink, SignupRow,
+    SignupView, SignupsView, SpawnView, TokenRow, TokenView, View, Viewer, VisitRow, WaitingView,
 };
 use crate::auth::local_path::LocalPath;
 
@@ -155,6 +155,14 @@ fn login_pages(out: &mut Pages<'_>, text: Texts<'_>) {
         ..LoginView::new(&links(), None)
     };
     out.logged_out("login-signup", &open);
+    let elsewhere = LoginView {
+        provider: Some(LoginProvider {
+            login_service: text("Example University"),
+            url: links().oauth_login(None),
+        }),
+        ..LoginView::new(&links(), None)
+    };
+    out.logged_out("login-provider", &elsewhere);
 }
 
 fn account_pages(out: &mut Pages<'_>, text: Texts<'_>) {

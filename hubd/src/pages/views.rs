@@ -98,6 +98,16 @@ pub(crate) struct LoginView {
     pub(crate) wait_seconds: Option<u64>,
     /// Where people ask for an account, if they may.
     pub(crate) signup_url: Option<LocalPath>,
+    /// The provider where people sign in, if that is not here: there is a button instead of a form.
+    pub(crate) provider: Option<LoginProvider>,
+}
+
+/// Where people sign in elsewhere.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct LoginProvider {
+    pub(crate) login_service: String,
+    /// The way there, which leads on to `next`.
+    pub(crate) url: LocalPath,
 }
 
 /// The form of somebody who asks for an account, and what comes after it.
@@ -468,6 +478,7 @@ impl LoginView {
             error: None,
             wait_seconds: None,
             signup_url: None,
+            provider: None,
         }
     }
 }

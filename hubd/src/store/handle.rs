@@ -15,6 +15,7 @@ use super::clients::Clients;
 use super::database::Database;
 use super::error::{OpenError, StoreError, Trouble};
 use super::groups::Groups;
+use super::identities::Identities;
 use super::meta::{self, SigningKey};
 use super::mirror::Mirror;
 use super::rows::Rows;
@@ -154,6 +155,11 @@ impl Store {
     /// People who ask for an account.
     pub(crate) fn signups(&self) -> Signups<'_> {
         Signups(self)
+    }
+
+    /// Who users are at an OpenID Connect provider.
+    pub(crate) fn identities(&self) -> Identities<'_> {
+        Identities(self)
     }
 
     /// The servers and services as OAuth clients.

@@ -20,6 +20,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_people.sql"),
     include_str!("migrations/0005_visits.sql"),
     include_str!("migrations/0006_audit.sql"),
+    include_str!("migrations/0007_identities.sql"),
     include_str!("migrations/0008_services.sql"),
 ];
 

@@ -15,6 +15,7 @@ use super::activity::Active;
 use super::clients::{self, OauthClient};
 use super::error::OpenError;
 use super::groups::{self, Group};
+use super::identities::{self, Bound};
 use super::ids::{GroupId, ServerRowId, SessionRowId, TokenId, UserId};
 use super::rows::Statement;
 use super::servers::{self, Server};
@@ -44,6 +45,9 @@ pub(super) enum Change {
     SessionGone(SessionRowId),
     Signup(Arc<Signup>),
     SignupGone(UserName),
+    Identity(Arc<Bound>),
+    /// Of a user; they have one at most.
+    IdentityGone(UserId),
     Visit(Arc<ServerVisit>),
     /// Only its `last_activity`; by far the most frequent change.
     Seen(Active, Timestamp),
@@ -60,6 +64,7 @@ pub(super) struct Mirror {
     pub(super) tokens: tokens::Table,
     pub(super) sessions: sessions::Table,
     pub(super) signups: signups::Table,
+    pub(super) identities: identities::Table,
     pub(super) visits: visits::Table,
 }
 
@@ -99,6 +104,10 @@ impl Mirror {
             mirror.signups.put(Arc::new(Signup::from_row(row)?));
             Ok(())
         })?;
+        each(conn, path, "identities", identities::ALL, |row| {
+            mirror.identities.put(Arc::new(Bound::from_row(row)?));
+            Ok(())
+        })?;
         each(conn, path, "visits", visits::ALL, |row| {
             mirror.visits.put(Arc::new(ServerVisit::from_row(row)?));
             Ok(())
@@ -128,6 +137,8 @@ impl Mirror {
             Change::SessionGone(id) => self.sessions.remove(id),
             Change::Signup(signup) => self.signups.put(signup),
             Change::SignupGone(name) => self.signups.remove(&name),
+            Change::Identity(bound) => self.identities.put(bound),
+            Change::IdentityGone(user) => self.identities.remove(user),
             Change::Visit(visit) => self.visits.put(visit),
             Change::Seen(Active::User(id), at) => self.users.seen(id, at),
             Change::Seen(Active::Server(id), at) => self.servers.seen(id, at),

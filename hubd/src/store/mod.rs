@@ -33,6 +33,7 @@ mod error;
 mod grants;
 mod groups;
 mod handle;
+mod identities;
 mod ids;
 mod launches;
 mod meta;
@@ -62,6 +63,7 @@ pub(crate) use self::{
     error::{OpenError, StoreError},
     groups::Group,
     handle::Store,
+    identities::Identity,
     ids::{ServerRowId, TokenId, UserId},
     launches::NewLaunch,
     servers::{Server, ServerChange, Stage},

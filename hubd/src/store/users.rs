@@ -17,12 +17,13 @@ use super::handle::Store;
 use super::ids::UserId;
 use super::mirror::Change;
 use super::rows::{Rows, maybe_json, maybe_time, micros, name, statements, time, to_json};
-use super::{clients, grants, groups, servers, sessions, tokens};
+use super::{clients, grants, groups, identities, servers, sessions, tokens};
 
 statements! {
     ALL = "SELECT * FROM users";
     CREATE = "INSERT INTO users (name, admin, created) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO NOTHING RETURNING *";
     GET = "SELECT * FROM users WHERE id = ?1";
+    BY_NAME = "SELECT * FROM users WHERE name = ?1";
     RENAME = "UPDATE users SET name = ?2 WHERE id = ?1 RETURNING *";
     SET_AUTH_STATE = "UPDATE users SET auth_state = ?2 WHERE id = ?1 RETURNING *";
     SET_ADMIN = "UPDATE users SET admin = ?2 WHERE id = ?1 RETURNING *";
@@ -235,6 +236,7 @@ impl Users<'_> {
                 clients::delete_of_user(rows, id)?;
                 servers::delete_of_user(rows, id)?;
                 groups::leave_all(rows, id)?;
+                identities::delete_of_user(rows, id)?;
                 grants::forget_user(rows, &user.name)?;
                 if !rows.any(DELETE, [id])? {
                     return Err(StoreError::NotFound("user"));
@@ -305,9 +307,7 @@ pub(super) fn admit(
     hash: &Secret,
     now: Timestamp,
 ) -> Result<Arc<User>, StoreError> {
-    if let Some(user) = rows.one(CREATE, (name.as_str(), false, micros(now)), User::from_row)? {
-        changed(rows, user);
-    }
+    ensure(rows, name, now)?;
     let user = rows.one(ADMIT, (name.as_str(), hash.expose()), User::from_row)?;
     let taken = StoreError::Conflict("the name has an account with a password, or is blocked");
     let user = user.ok_or(taken)?;
@@ -316,6 +316,20 @@ pub(super) fn admit(
     tokens::delete_but_servers(rows, user.id)?;
     rows.made(Object::user(&user));
     Ok(changed(rows, user))
+}
+
+/// The user of that name, made if there is none, as part of a job.
+pub(super) fn ensure(
+    rows: &mut Rows<'_>,
+    name: &UserName,
+    now: Timestamp,
+) -> Result<Arc<User>, StoreError> {
+    let values = (name.as_str(), false, micros(now));
+    if let Some(user) = rows.one(CREATE, values, User::from_row)? {
+        return Ok(changed(rows, user));
+    }
+    let user = rows.the(BY_NAME, [name.as_str()], User::from_row)?;
+    Ok(Arc::new(user))
 }
 
 fn changed(rows: &mut Rows<'_>, user: User) -> Arc<User> {

@@ -78,15 +78,29 @@ const TABLE: &[(u8, &str, Proof)] = &[
     ])),
     (22, "CVE-2018-7206 GHSA-8x3m-m3x9-54fj", here!(accounts::cve_2018_7206_members_alone_come_in)),
     (23, "CVE-2020-26250 GHSA-384w-5v3f-q499", here!(config::cve_2020_26250_an_old_key_is_never_ignored)),
-    (24, "CVE-2022-31027 GHSA-r7v4-jwx9-wx43", Proof::NoSuchPart("OpenID Connect", "hubd/tests/oidc/main.rs")),
-    (25, "CVE-2024-29033 GHSA-55m3-44xf-hg4h", Proof::NoSuchPart("OpenID Connect", "hubd/tests/oidc/main.rs")),
-    (26, "CVE-2024-37300 GHSA-gprj-3p75-f996", Proof::NoSuchPart("OpenID Connect", "hubd/tests/oidc/main.rs")),
-    (27, "CVE-2026-33175 GHSA-rrvg-cxh4-qhrv", Proof::NoSuchPart("OpenID Connect", "hubd/tests/oidc/main.rs")),
+    (24, "CVE-2022-31027 GHSA-r7v4-jwx9-wx43", Proof::There(&[
+        ("hubd/tests/oidc/main.rs", "an_account_is_one_persons"),
+        ("hubd/tests/oidc/main.rs", "a_token_that_proves_nothing_is_refused"),
+    ])),
+    (25, "CVE-2024-29033 GHSA-55m3-44xf-hg4h", Proof::There(&[
+        ("hubd/tests/oidc/main.rs", "who_may_not_come_in_leaves_no_trace"),
+        ("hubd/src/auth/oidc/claims.rs", "an_organisation_is_signed_or_none"),
+    ])),
+    (26, "CVE-2024-37300 GHSA-gprj-3p75-f996", Proof::There(&[
+        ("hubd/tests/oidc/main.rs", "who_may_not_come_in_leaves_no_trace"),
+    ])),
+    (27, "CVE-2026-33175 GHSA-rrvg-cxh4-qhrv", Proof::There(&[
+        ("hubd/tests/oidc/main.rs", "who_may_not_come_in_leaves_no_trace"),
+        ("hubd/src/auth/oidc/claims.rs", "a_mail_address_counts_only_if_it_is_verified"),
+    ])),
     (28, "CVE-2021-41194 GHSA-5xvc-vgmp-jgc3", here!(accounts::cve_2021_41194_a_password_is_for_every_spelling)),
-    (29, "CVE-2023-25574 GHSA-mcgx-2gcr-p3hp", Proof::NoSuchPart("OpenID Connect", "hubd/tests/oidc/main.rs")),
+    (29, "CVE-2023-25574 GHSA-mcgx-2gcr-p3hp", Proof::There(&[
+        ("hubd/tests/oidc/main.rs", "a_token_that_proves_nothing_is_refused"),
+    ])),
     (30, "CVE-2026-34052 GHSA-8mxq-7xr7-2fxj", Proof::There(&[
         ("hubd/src/auth/throttle.rs", "memory_is_bounded_and_keeps_the_busy"),
         ("hubd/src/oauth/codes.rs", "the_book_is_bounded"),
+        ("hubd/src/auth/oidc/attempt.rs", "beginning_costs_no_memory_and_logins_are_bounded"),
     ])),
     (31, "CVE-2021-39159 GHSA-9jjr-qqfp-ppwx", Proof::NoSuchPart("building images of repositories", "hubd/src/binder/mod.rs")),
     (32, "CVE-2021-39160 GHSA-mq5p-2mcr-m52j", Proof::NoSuchPart("building images of repositories", "hubd/src/binder/mod.rs")),

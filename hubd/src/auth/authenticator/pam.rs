@@ -21,7 +21,7 @@ pub(crate) struct Pam {
 }
 
 impl Pam {
-    pub(super) fn new(helper: PathBuf, mut table: PamTable, wants_groups: bool) -> Self {
+    pub(crate) fn new(helper: PathBuf, mut table: PamTable, wants_groups: bool) -> Self {
         // The helper stands in another folder.
         table.config_dir = table
             .config_dir
@@ -53,6 +53,7 @@ impl Pam {
             Answer::Granted { user, groups } if user == typed => Ok(Proven {
                 name: name.clone(),
                 groups: Some(groups),
+                identity: None,
             }),
             Answer::Granted { user, .. } => {
                 // Whose files and processes would be meant is for the administrator to say.

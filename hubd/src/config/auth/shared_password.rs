@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use spawner_core::Secret;
 
-use super::super::files::secret_line;
+use super::super::files::secret_from;
 use super::super::reader::TableReader;
 use super::super::spec::{KeySpec, TableSpec};
-use super::super::value::{Fault, text};
+use super::super::value::Fault;
 
 /// The shortest of the two, in characters (JupyterHub's numbers).
 const USER_MIN: usize = 8;
@@ -56,42 +56,21 @@ pub(super) const SPEC: TableSpec = TableSpec {
 
 pub(super) fn read(mut table: TableReader<'_, '_>) -> SharedPasswordTable {
     let read = SharedPasswordTable {
-        user_password: password(&mut table, "user_password", "user_password_file", USER_MIN),
-        admin_password: password(
+        user_password: secret_from(
+            &mut table,
+            "user_password",
+            "user_password_file",
+            |password| strong(password, USER_MIN),
+        ),
+        admin_password: secret_from(
             &mut table,
             "admin_password",
             "admin_password_file",
-            ADMIN_MIN,
+            |password| strong(password, ADMIN_MIN),
         ),
     };
     table.finish();
     read
-}
-
-/// A password, from one of the two places it can stand in.
-fn password(
-    table: &mut TableReader<'_, '_>,
-    value: &'static str,
-    file: &'static str,
-    min: usize,
-) -> Option<Secret> {
-    let written = table.get(value, |value| strong(text(value)?, min));
-    let read = table
-        .path(file, super::super::value::some_text)
-        .map(|path| secret_line(&path).and_then(|line| strong(line, min)));
-    let read = match read {
-        Some(Err(fault)) => {
-            table.fault(file, fault);
-            None
-        }
-        Some(Ok(password)) => Some(password),
-        None => None,
-    };
-    if table.has(value) && table.has(file) {
-        let fault = Fault::new(format!("`{value}` is given too")).help("keep one of them");
-        table.fault(file, fault);
-    }
-    written.or(read)
 }
 
 /// A password that everybody shares is tried by everybody else.

@@ -96,6 +96,12 @@ impl Client {
         self.call(Method::PUT, &path, Some(body)).await
     }
 
+    /// Takes an account from whoever has it at a login provider.
+    pub(crate) async fn unbind(self, name: &UserName) -> Result<(), CallError> {
+        let path = format!("/users/{name}/identity");
+        self.call(Method::DELETE, &path, None).await
+    }
+
     /// Everybody who asks for an account.
     pub(crate) async fn waiting(self) -> Result<Vec<Waiting>, CallError> {
         self.call(Method::GET, "/signups", None).await

@@ -193,6 +193,7 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/users/{name}", axum::routing::delete(delete))
         .route("/users/{name}/password", put(set_password))
         .route("/users/{name}/blocked", put(set_blocked))
+        .route("/users/{name}/identity", axum::routing::delete(unbind))
         .route("/signups", get(waiting))
         .route("/signups/{name}", post(approve).delete(decline))
         .route("/tokens", post(new_token))
@@ -257,6 +258,15 @@ async fn set_blocked(
 
 async fn waiting(State(desk): State<Arc<Desk>>) -> Json<Vec<Waiting>> {
     Json(desk.accounts.waiting())
+}
+
+async fn unbind(
+    State(desk): State<Arc<Desk>>,
+    ConnectInfo(By(by)): ConnectInfo<By>,
+    Named(name): Named<UserName>,
+) -> Result<Json<()>, Refused> {
+    desk.accounts.unbind(by, &name).await?;
+    Ok(Json(()))
 }
 
 async fn approve(
@@ -327,7 +337,9 @@ async fn audit(
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let status = match &self {
-            Self::Account(AccountError::Unknown(_) | AccountError::NotWaiting(_))
+            Self::Account(
+                AccountError::Unknown(_) | AccountError::NotWaiting(_) | AccountError::NotBound(_),
+            )
             | Self::Token(
                 TokenRefused::UnknownUser(_)
                 | TokenRefused::UnknownService(_)

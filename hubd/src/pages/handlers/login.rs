@@ -6,11 +6,11 @@ use http::StatusCode;
 use http::header::RETRY_AFTER;
 use spawner_core::{FormData, Secret, ServerId, UserName, error_chain};
 
-use super::super::views::LoginView;
+use super::super::views::{LoginProvider, LoginView};
 use super::form;
 use super::instead::{Instead, redirect, sentence};
 use super::visit::{Visit, set_cookie};
-use crate::auth::authenticator::Proven;
+use crate::auth::authenticator::{Authenticator, Proven};
 use crate::auth::local_path::LocalPath;
 use crate::auth::login::{Login, LoginError};
 use crate::auth::pam::PamError;
@@ -23,7 +23,7 @@ const LOGGED_MAX: usize = 64;
 /// The longest user name that is shown again to be corrected, in bytes.
 const SHOWN_MAX: usize = 255;
 
-/// The form. Who is logged in already goes on at once.
+/// The form, or the way to the provider. Who is logged in already goes on at once.
 pub(super) async fn show(visit: Visit) -> Result<Response, Instead> {
     if let Some(member) = visit.member() {
         let to = visit.next();
@@ -31,7 +31,7 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Instead> {
         return Ok(redirect(StatusCode::FOUND, &to));
     }
     let gate = &visit.app().gate;
-    if !gate.authenticator().has_form() {
+    if let Authenticator::Header = gate.authenticator() {
         return by_header(&visit).await;
     }
     visit.page(StatusCode::OK, &empty(&visit, visit.next().as_ref()))
@@ -49,7 +49,11 @@ async fn by_header(visit: &Visit) -> Result<Response, Instead> {
                        its public address, or ask its administrator.";
         return Err(Instead::error(StatusCode::FORBIDDEN, message));
     };
-    let proven = Proven { name, groups: None };
+    let proven = Proven {
+        name,
+        groups: None,
+        identity: None,
+    };
     match visit.app().gate.enter(&proven, client.ip).await {
         Ok(login) => Ok(welcome(visit, &login, visit.next())),
         Err(LoginError::Store(error)) => Err(error.into()),
@@ -64,8 +68,13 @@ async fn by_header(visit: &Visit) -> Result<Response, Instead> {
 
 /// The form with nothing in it.
 fn empty(visit: &Visit, next: Option<&LocalPath>) -> LoginView {
-    let signup = visit.app().gate.takes_signups();
+    let gate = &visit.app().gate;
+    let (signup, oidc) = (gate.takes_signups(), gate.authenticator().oidc());
     LoginView {
+        provider: oidc.map(|oidc| LoginProvider {
+            login_service: oidc.service(),
+            url: visit.links().oauth_login(next),
+        }),
         signup_url: signup.then(|| visit.links().signup()),
         ..LoginView::new(visit.links(), next)
     }

@@ -29,6 +29,7 @@ mod login_link;
 mod logout;
 mod named;
 mod new_server;
+mod oidc;
 mod options;
 mod over;
 mod password;
@@ -63,6 +64,8 @@ pub(crate) fn router(state: PagesState) -> Router {
         .route("/", get(front::show))
         .route("/login", get(login::show).post(login::submit))
         .route("/login-link/{secret}", get(login_link::open))
+        .route("/oauth_login", get(oidc::begin))
+        .route("/oauth_callback", get(oidc::come_back))
         .route("/logout", get(logout::log_out))
         .route("/signup", get(signup::show).post(signup::submit))
         .route("/signups", get(signups::show))

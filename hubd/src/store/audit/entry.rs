@@ -92,6 +92,9 @@ actions! {
     UserPassword = "user.password",
     UserBlock = "user.block",
     UserUnblock = "user.unblock",
+    /// The account belongs to somebody at a login provider from now on.
+    UserBind = "user.bind",
+    UserUnbind = "user.unbind",
     UserDelete = "user.delete",
     GroupCreate = "group.create",
     GroupChange = "group.change",

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::ids::GroupId;
-use super::super::{Active, ServerChange, UserChange};
+use super::super::{Active, Identity, ServerChange, UserChange};
 use super::*;
 
 /// Numbers pick among the few users, servers and tokens that there are or have been.
@@ -35,6 +35,8 @@ enum Act {
     Visit(i64, u8, i64),
     Service(u8, u8),
     DeleteService(u8),
+    Bind(u8, u8),
+    Unbind(i64),
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -65,9 +67,12 @@ fn act() -> impl Strategy<Value = Act> {
         (id.clone(), pick.clone()).prop_map(|(user, cookie)| Act::Session(user, cookie)),
         (0..9_i64).prop_map(Act::Purge),
         (id.clone(), 0..9_i64).prop_map(|(id, second)| Act::Touch(id, second)),
-        (id, pick.clone(), 0..9_i64).prop_map(|(id, who, second)| Act::Visit(id, who, second)),
+        (id.clone(), pick.clone(), 0..9_i64)
+            .prop_map(|(id, who, second)| Act::Visit(id, who, second)),
         (pick.clone(), pick.clone()).prop_map(|(name, token)| Act::Service(name, token)),
-        pick.prop_map(Act::DeleteService),
+        pick.clone().prop_map(Act::DeleteService),
+        (pick.clone(), pick).prop_map(|(subject, name)| Act::Bind(subject, name)),
+        id.prop_map(Act::Unbind),
     ]
 }
 
@@ -193,6 +198,15 @@ async fn perform(store: &Store, act: Act) {
             drop(store.services().create(service, Some(client)).await);
         }
         Act::DeleteService(n) => drop(store.services().delete(&format!("service{n}")).await),
+        Act::Bind(subject, n) => {
+            let identity = Identity {
+                issuer: "https://login.example.org".to_owned(),
+                subject: subject.to_string(),
+            };
+            let name = format!("user{n}").parse().unwrap();
+            drop(store.identities().bind(identity, name, at(1)).await);
+        }
+        Act::Unbind(id) => drop(store.identities().unbind(UserId(id)).await),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Every statement against a fresh file: a misspelt column is found here and not by a user.
 
 use super::super::{
-    activity, audit, clients, grants, groups, launches, meta, servers, services, sessions, signups,
-    tokens, users, visits, writer,
+    activity, audit, clients, grants, groups, identities, launches, meta, servers, services,
+    sessions, signups, tokens, users, visits, writer,
 };
 use super::*;
 
@@ -14,6 +14,7 @@ async fn every_statement_can_be_prepared() {
         ("clients", clients::STATEMENTS),
         ("grants", grants::STATEMENTS),
         ("groups", groups::STATEMENTS),
+        ("identities", identities::STATEMENTS),
         ("launches", launches::STATEMENTS),
         ("meta", meta::STATEMENTS),
         ("servers", servers::STATEMENTS),
@@ -45,6 +46,7 @@ async fn deletions_use_an_index() {
         tokens::STATEMENTS,
         sessions::STATEMENTS,
         signups::STATEMENTS,
+        identities::STATEMENTS,
         clients::STATEMENTS,
         groups::STATEMENTS,
         services::STATEMENTS,
