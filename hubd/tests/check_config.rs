@@ -314,3 +314,15 @@ fn the_example_for_docker_is_fine() {
     let ran = hubd(folder.path(), &["check-config"]);
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
 }
+
+#[test]
+fn the_api_is_described_without_a_configuration() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let first = hubd(folder.path(), &["openapi"]);
+    assert_eq!((first.code, first.stderr.as_str()), (Some(0), ""));
+    let document: serde_json::Value = serde_json::from_str(&first.stdout).expect("JSON");
+    assert_eq!(document["openapi"], "3.1.0");
+    assert!(document["paths"]["/users/{user}"]["get"].is_object());
+    // The same in every process.
+    assert_eq!(hubd(folder.path(), &["openapi"]).stdout, first.stdout);
+}

@@ -30,6 +30,8 @@ use crate::account::private_directory;
 const TAIL_BYTES: u64 = 64 << 10;
 /// How long a line of it may be, in characters.
 const LINE_CHARS: usize = 400;
+/// How much of a name one file or directory carries; 255 is what file systems take, `.log.1` included.
+const NAME_BYTES: usize = 240;
 /// The unit of what a file takes up, see `st_blocks`.
 const BLOCK: u64 = 512;
 /// Holes are made of whole pages, which are whole blocks to every file system.
@@ -44,9 +46,17 @@ pub struct Log {
 impl Log {
     /// The log of `server` below `dir`.
     pub(crate) fn of(dir: &Path, server: &ServerId) -> Self {
-        Self {
-            path: dir.join(format!("{}.log", server.object_name())),
+        let name = server.object_name();
+        let (mut path, mut rest) = (dir.to_owned(), name.as_str());
+        // It is ASCII. What is too long for the name of a file goes into directories, in pieces, so that no
+        // two servers share a log.
+        while rest.len() > NAME_BYTES {
+            let (piece, others) = rest.split_at(NAME_BYTES);
+            path.push(piece);
+            rest = others;
         }
+        path.push(format!("{rest}.log"));
+        Self { path }
     }
 
     /// The log of another program, in this file.
@@ -187,6 +197,30 @@ mod tests {
     fn log(dir: &Path) -> Log {
         let user = spawner_core::UserName::new("tee").unwrap();
         Log::of(&dir.join("logs"), &ServerId::default_of(user))
+    }
+
+    #[test]
+    fn the_longest_names_have_logs_of_their_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut seen = std::collections::BTreeSet::new();
+        let longest = "@".repeat(254);
+        for user in [
+            "a".repeat(255),
+            format!("a{longest}"),
+            format!("b{longest}"),
+        ] {
+            let user = spawner_core::UserName::new(&user).unwrap();
+            for server in ["", "a", "b"] {
+                let server = spawner_core::ServerName::new(server).unwrap();
+                let log = Log::of(dir.path(), &ServerId::new(user.clone(), server));
+                for _ in 0..2 {
+                    let (mut file, _) = log.open(1).unwrap();
+                    file.write_all(b"two bytes").unwrap();
+                }
+                assert!(seen.insert(log.path().to_owned()));
+                assert!(log.path().with_extension("log.1").exists());
+            }
+        }
     }
 
     #[test]

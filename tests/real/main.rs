@@ -10,5 +10,6 @@ mod login;
 mod pages;
 mod quickstart;
 mod restart;
+mod schema;
 mod services;
 mod unix;

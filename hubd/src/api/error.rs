@@ -7,8 +7,9 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::RETRY_AFTER;
-use serde_json::json;
+use serde::Serialize;
 use spawner_core::error_chain;
+use utoipa::ToSchema;
 
 use crate::store::StoreError;
 
@@ -22,6 +23,17 @@ pub(crate) struct ApiError {
     message: Cow<'static, str>,
     /// In seconds.
     retry_after: Option<u64>,
+}
+
+/// Why a request was not done.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(super) struct ErrorBody {
+    /// The status of the answer once more.
+    status: u16,
+    /// A sentence for whoever wrote the client.
+    #[schema(value_type = String)]
+    message: Cow<'static, str>,
 }
 
 impl ApiError {
@@ -90,7 +102,10 @@ impl From<StoreError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status;
-        let body = json!({ "status": status.as_u16(), "message": self.message });
+        let body = ErrorBody {
+            status: status.as_u16(),
+            message: self.message,
+        };
         let mut response = (status, Json(body)).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());

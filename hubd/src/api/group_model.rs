@@ -1,9 +1,11 @@
 //! A group as the API shows it.
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
 
+use super::openapi::from_json;
 use crate::app::App;
 use crate::auth::groups::Group;
 use crate::scopes::{ScopeName, ScopeSet, Target};
@@ -12,7 +14,7 @@ use crate::scopes::{ScopeName, ScopeSet, Target};
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Group)]
 pub(super) struct GroupModel {
-    /// `group`.
+    #[schema(schema_with = group_kind)]
     kind: &'static str,
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -24,6 +26,11 @@ pub(super) struct GroupModel {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Object)]
     properties: Option<Map<String, Value>>,
+}
+
+/// The one word that `kind` says.
+fn group_kind() -> RefOr<Schema> {
+    from_json(json!({ "type": "string", "enum": ["group"] }))
 }
 
 impl GroupModel {

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::caller::ApiCaller;
 use super::openapi::Asked;
+use super::service_model::service_kind;
 use super::user_model::{Include, UserKeys, UserModel};
 use crate::app::AppState;
 use crate::auth::caller::{Identity, Proof};
@@ -40,7 +41,7 @@ struct With<'a, M> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = OwnService)]
 struct Service<'a> {
-    /// `service`.
+    #[schema(schema_with = service_kind)]
     kind: &'static str,
     name: &'a str,
     admin: bool,

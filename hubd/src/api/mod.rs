@@ -12,6 +12,7 @@
 //! - A model shows a key only if the caller's rights include it; it is left out, never null.
 //! - No input leads to a 5xx. What cannot be read is a 400 with a sentence that says what is wrong.
 //! - A status is chosen here and nowhere further down.
+//! - What an operation takes and answers is described beside it, see [`openapi`].
 //!
 //! One resource a file; what they share is in the files above them.
 

@@ -10,9 +10,12 @@ use axum::response::{IntoResponse, Response};
 use http::header::ACCEPT;
 use http::request::Parts;
 use serde::Serialize;
+use serde_json::json;
+use utoipa::openapi::{RefOr, Schema};
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::ApiError;
+use super::openapi::from_json;
 use super::query::Query;
 use crate::app::client_of;
 use crate::proxy::Scheme;
@@ -38,12 +41,28 @@ pub(super) struct Page {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "it describes what `Page` reads")]
 pub(super) struct PageQuery {
-    /// How many entries to leave out at the beginning.
-    #[param(minimum = 0, default = 0)]
+    #[param(schema_with = offset)]
     offset: Option<i64>,
-    /// How many entries to show: 50 in pages and 200 otherwise, if it is left out. Less than 1 counts as
-    /// 1, more than 200 as 200.
+    #[param(schema_with = limit)]
     limit: Option<i64>,
+}
+
+/// However large; what is beyond the end is empty.
+fn offset() -> RefOr<Schema> {
+    from_json(json!({
+        "description": "How many entries to leave out at the beginning.",
+        "type": "integer",
+        "minimum": 0,
+        "default": 0,
+    }))
+}
+
+fn limit() -> RefOr<Schema> {
+    let description = format!(
+        "How many entries to show: {LIMIT} in pages and {LIMIT_MAX} otherwise, if it is left out. Less than 1 \
+         counts as 1, more than {LIMIT_MAX} as {LIMIT_MAX}."
+    );
+    from_json(json!({ "description": description, "type": "integer" }))
 }
 
 #[derive(Serialize)]

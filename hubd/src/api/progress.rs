@@ -47,8 +47,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(8);
     params(OneServer),
     responses(
         (
-            status = 200, description = "The events, from the first on.", body = String,
-            content_type = "text/event-stream",
+            status = 200, description = "The events, from the first on.",
+            content(("text/event-stream")),
             headers(("Cache-Control" = String, description = "`no-cache`"))
         ),
         Named, Asked,

@@ -8,8 +8,7 @@ use url::form_urlencoded;
 
 use super::error::ApiError;
 
-/// The fields of the query. Of a field that is there twice the last one counts; an empty one, such
-/// as a form sends for what was not filled in, counts as not there.
+/// The fields of the query. Of a field that is there twice the last one counts.
 #[derive(Debug, Default)]
 pub(super) struct Query(Vec<(String, String)>);
 
@@ -17,9 +16,7 @@ impl Query {
     /// The value of a field.
     pub(super) fn get(&self, field: &str) -> Option<&str> {
         let given = self.0.iter().rfind(|(name, _)| name == field);
-        given
-            .map(|(_, value)| value.as_str())
-            .filter(|value| !value.is_empty())
+        given.map(|(_, value)| value.as_str())
     }
 
     /// The value of a field that is one of a few words.
@@ -111,7 +108,7 @@ mod tests {
                 given.get("c"),
                 given.get("d")
             ),
-            (Some("2"), None, Some("A b"), None)
+            (Some("2"), Some(""), Some("A b"), None)
         );
     }
 
@@ -123,12 +120,11 @@ mod tests {
             ("n=99999999999999999999", Some(i64::MAX)),
             ("n=-99999999999999999999", Some(i64::MIN)),
             ("", None),
-            ("n=", None),
         ] {
             assert_eq!(query(text).number("n"), Ok(number), "{text}");
         }
         for text in [
-            "n=x", "n=1.5", "n=1e3", "n=0x10", "n=1_000", "n=%20", "n=NaN",
+            "n=", "n=x", "n=1.5", "n=1e3", "n=0x10", "n=1_000", "n=%20", "n=NaN",
         ] {
             assert!(query(text).number("n").is_err(), "{text}");
         }
@@ -141,7 +137,9 @@ mod tests {
         ] {
             assert_eq!(query(text).flag("f"), Ok(flag), "{text}");
         }
-        assert!(query("f=maybe").flag("f").is_err());
+        for text in ["f=", "f=maybe"] {
+            assert!(query(text).flag("f").is_err(), "{text}");
+        }
     }
 
     #[test]

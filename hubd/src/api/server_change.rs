@@ -16,7 +16,7 @@ use super::body;
 use super::caller::ApiCaller;
 use super::error::ApiError;
 use super::failure::refused_start;
-use super::openapi::{Asked, DisplayName, Made, Named, Sent, ServerName};
+use super::openapi::{Asked, DisplayName, Made, Named, Sent};
 use super::path::{OneServer, Segments};
 use super::server::{reach, there};
 use super::server_model::{ServerKeys, ServerModel};
@@ -32,7 +32,8 @@ use crate::store::{Server, ServerChange};
 #[serde(deny_unknown_fields)]
 #[schema(min_properties = 1)]
 struct ServerPatch {
-    #[schema(value_type = Option<ServerName>)]
+    /// Empty for the default server, whose name cannot change.
+    #[schema(pattern = "^([a-z](-?[a-z0-9])*)?$", max_length = 30)]
     name: Option<String>,
     #[schema(value_type = Option<DisplayName>)]
     display_name: Option<String>,

@@ -28,6 +28,10 @@ pub(super) struct ServerModel<'a> {
 /// A server of a user.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Server)]
+#[expect(
+    clippy::option_option,
+    reason = "the outer one says whether it is shown, the inner one is null"
+)]
 pub(super) struct ServerKeys<'a> {
     /// Empty for the default server.
     name: &'a str,

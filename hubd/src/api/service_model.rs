@@ -1,9 +1,11 @@
 //! A service as the API shows it.
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
 
+use super::openapi::from_json;
 use crate::app::App;
 use crate::auth::services::Service;
 use crate::scopes::{ScopeName, ScopeSet, Target};
@@ -13,7 +15,7 @@ use crate::services::Shown;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Service)]
 pub(super) struct ServiceModel {
-    /// `service`.
+    #[schema(schema_with = service_kind)]
     kind: &'static str,
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,13 +29,20 @@ pub(super) struct ServiceModel {
     run: Option<Run>,
 }
 
+/// The one word that `kind` says.
+pub(super) fn service_kind() -> RefOr<Schema> {
+    from_json(json!({ "type": "string", "enum": ["service"] }))
+}
+
 /// How it runs and where it is found. Either all of it is shown or nothing.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ServiceRun)]
 struct Run {
     /// Where the proxy finds it; empty if it has no pages.
+    #[schema(required = false)]
     url: String,
     /// Where browsers find it; empty if it has no pages.
+    #[schema(required = false)]
     prefix: String,
     /// What the hub runs; empty for a service that others run.
     #[schema(required = false)]

@@ -45,6 +45,7 @@ const ROLES_MAX: usize = 100;
 #[serde(deny_unknown_fields)]
 struct NewService {
     /// What it will call the API with, of 8 to 64 characters.
+    #[schema(min_length = 8, max_length = 64, pattern = "^[A-Za-z0-9._~+/=-]+$")]
     api_token: String,
     /// Where it listens, if people open it through the hub.
     url: Option<String>,
@@ -128,7 +129,17 @@ pub(super) async fn get(
     params(OfService),
     request_body = NewService,
     responses(
-        (status = 201, description = "The service.", body = ServiceModel),
+        (
+            status = 201, description = "The service.", body = ServiceModel,
+            links(
+                ("GetService" = (
+                    operation_id = "get_service", parameters(("service" = "$response.body#/name"))
+                )),
+                ("DeleteService" = (
+                    operation_id = "delete_service", parameters(("service" = "$response.body#/name"))
+                )),
+            )
+        ),
         Named, Sent, Made, Asked,
     )
 )]

@@ -1,8 +1,11 @@
 //! A token as the API shows it.
 
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
 
+use super::openapi::from_json;
 use super::time::Time;
 use crate::app::App;
 use crate::scopes::{Owner, ScopeSet};
@@ -14,7 +17,7 @@ use crate::store::{ClientOf, Token, User};
 pub(super) struct TokenModel<'a> {
     user: &'a str,
     id: String,
-    /// `api_token`.
+    #[schema(schema_with = api_token_kind)]
     kind: &'static str,
     /// Tokens hold scopes; a role that is asked for is taken apart.
     #[schema(value_type = Vec<String>, max_items = 0)]
@@ -32,6 +35,11 @@ pub(super) struct TokenModel<'a> {
     session_id: Option<&'a str>,
     /// The server or service to which it was issued.
     oauth_client: String,
+}
+
+/// The one word that `kind` says.
+fn api_token_kind() -> RefOr<Schema> {
+    from_json(json!({ "type": "string", "enum": ["api_token"] }))
 }
 
 /// A new token, with the only copy of its text.

@@ -1,11 +1,13 @@
 //! A user as the API shows them.
 
 use serde::{Serialize, Serializer};
+use serde_json::json;
 use spawner_core::ServerId;
+use utoipa::openapi::{RefOr, Schema};
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::ApiError;
-use super::openapi::null;
+use super::openapi::{from_json, null};
 use super::query::Query;
 use super::server_model::{Pending, ServerKeys, ServerModel, pending};
 use super::time::Time;
@@ -30,10 +32,13 @@ pub(super) struct UserModel<'a> {
 /// A user. Which of the keys there are depends on the scopes of who asks.
 #[derive(Serialize, ToSchema)]
 #[schema(as = User)]
+#[expect(
+    clippy::option_option,
+    reason = "the outer one says whether it is shown, the inner one is null"
+)]
 pub(super) struct UserKeys<'a> {
-    /// `user`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[schema(schema_with = user_kind, required = false)]
     kind: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -73,6 +78,11 @@ pub(super) struct UserKeys<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = null, required = false)]
     user_info: Option<()>,
+}
+
+/// The one word that `kind` says.
+fn user_kind() -> RefOr<Schema> {
+    from_json(json!({ "type": "string", "enum": ["user"] }))
 }
 
 /// The part of a query that says how much of a user to show.

@@ -36,10 +36,12 @@ const SORTS: &[(&str, (UserSort, bool))] = &[
     ("-last_activity", (UserSort::LastActivity, true)),
 ];
 
-const STATES: &[(&str, UserState)] = &[
-    ("active", UserState::Active),
-    ("ready", UserState::Ready),
-    ("inactive", UserState::Inactive),
+/// Empty for all, as JupyterHub's own admin page asks for them.
+const STATES: &[(&str, Option<UserState>)] = &[
+    ("active", Some(UserState::Active)),
+    ("ready", Some(UserState::Ready)),
+    ("inactive", Some(UserState::Inactive)),
+    ("", None),
 ];
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -70,7 +72,7 @@ struct UsersQuery {
 
 fn states() -> RefOr<Schema> {
     one_of(
-        "Only users with an active or a ready server, or with none.",
+        "Only users with an active or a ready server, or with none. Empty for all.",
         STATES,
     )
 }
@@ -118,7 +120,7 @@ pub(super) async fn list(
         sort,
         descending,
         name_filter: query.get("name_filter").map(str::to_owned),
-        state: query.one_of("state", STATES)?,
+        state: query.one_of("state", STATES)?.flatten(),
         within,
         offset: page.offset,
         limit: page.limit,
@@ -216,7 +218,7 @@ mod tests {
             ("?state=ready", &["bob"]),
             ("?state=active", &["bob"]),
             ("?state=inactive", &["admin", "alice"]),
-            ("?state=&sort=&limit=", &["admin", "alice", "bob"]),
+            ("?state=&name_filter=", &["admin", "alice", "bob"]),
             ("?limit=0", &["admin"]),
             ("?limit=-5", &["admin"]),
             ("?offset=99999999999999999999", &[]),
@@ -228,6 +230,9 @@ mod tests {
         }
         for query in [
             "?state=running",
+            "?sort=",
+            "?limit=",
+            "?offset=",
             "?sort=age",
             "?limit=x",
             "?limit=1.5",

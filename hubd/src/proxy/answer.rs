@@ -6,13 +6,16 @@
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap,
+    ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap,
     HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Response, StatusCode};
 use http_body_util::Full;
 
 use super::body::Body;
+
+/// What a 405 of the proxy says that is served, by the hub or by servers.
+const SERVED_METHODS: &str = "GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS";
 
 /// A request that is answered here, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +49,10 @@ impl Refusal {
     pub(super) fn respond(self, reader: Reader) -> Response<Body> {
         let (title, text) = ("This request cannot be served", self.reason);
         let mut response = reader.answer(self.status, title, text, "");
+        if self.status == StatusCode::METHOD_NOT_ALLOWED {
+            let served = HeaderValue::from_static(SERVED_METHODS);
+            response.headers_mut().insert(ALLOW, served);
+        }
         if self.close {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(CONNECTION, close);
@@ -194,5 +201,6 @@ mod tests {
         let refusal = Refusal::plain(StatusCode::METHOD_NOT_ALLOWED, "why");
         let response = refusal.respond(Reader::Program);
         assert!(!response.headers().contains_key("connection"));
+        assert_eq!(response.headers()["allow"], SERVED_METHODS);
     }
 }

@@ -53,7 +53,7 @@ const TABLE: &[(u8, &str, Proof)] = &[
     (5, "CVE-2024-28233 GHSA-7r3h-4ph8-w38g", here!(xsrf::cve_2024_28233_a_tossed_cookie_counts_for_nothing)),
     (6, "CVE-2024-41942 GHSA-9x4q-3gxw-849f", here!(rights::cve_2024_41942_only_admins_make_and_change_admins)),
     (7, "CVE-2026-40864 GHSA-m68r-v472-jgq9", here!(xsrf::cve_2026_40864_no_cors_excuses_no_change)),
-    (8, "CVE-2026-54338 GHSA-p43p-whwx-q52h", here!(secrets::cve_2026_54338_a_failed_login_is_one_short_line)),
+    (8, "CVE-2026-54338 GHSA-p43p-whwx-q52h", here!(secrets::cve_2026_54338_a_failed_login_is_short_in_the_log)),
     (9, "GHSA-c4gm-pwx9-9w8j", here!(pages::ghsa_c4gm_pwx9_9w8j_next_is_escaped)),
     (10, "GHSA-69wv-m5fw-2fhp", here!(rights::ghsa_69wv_m5fw_2fhp_a_filtered_scope_opens_no_collection)),
     (11, "GHSA-mj6q-mp44-53v8", here!(rights::ghsa_mj6q_mp44_53v8_rights_follow_the_person)),

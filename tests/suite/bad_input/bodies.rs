@@ -13,7 +13,7 @@ use super::{assert_refused, assert_unharmed};
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 
 /// Every call that reads a body, with the fields that it cannot do without.
-const WRITES: [(&str, &str, &str); 20] = [
+const WRITES: [(&str, &str, &str); 21] = [
     ("POST", "/users", r#""usernames":["ann"]"#),
     ("POST", "/users/ann", ""),
     ("PATCH", "/users/tee", ""),
@@ -32,6 +32,11 @@ const WRITES: [(&str, &str, &str); 20] = [
     ("POST", "/groups/class/users", r#""users":["tee"]"#),
     ("DELETE", "/groups/class/users", r#""users":["tee"]"#),
     ("PUT", "/groups/class/properties", ""),
+    (
+        "POST",
+        "/services/grader",
+        r#""api_token":"token-of-the-grader""#,
+    ),
     ("PATCH", "/proxy", ""),
     ("POST", "/shutdown", ""),
 ];
@@ -44,6 +49,7 @@ fn described(path: &str) -> String {
             "users" => "{user}",
             "servers" => "{server}",
             "groups" => "{group}",
+            "services" => "{service}",
             _ => words[at],
         };
     }
@@ -159,7 +165,7 @@ async fn no_call_takes_json_that_is_none() {
 /// Each field of each call with a value of each kind that is not its own.
 #[tokio::test]
 async fn no_field_takes_a_value_of_another_kind() {
-    const FIELDS: [(&str, &str, &str, &str); 26] = [
+    const FIELDS: [(&str, &str, &str, &str); 32] = [
         ("POST", "/users", "usernames", "list of texts"),
         ("POST", "/users", "admin", "flag"),
         ("POST", "/users/ann", "admin", "flag"),
@@ -206,6 +212,22 @@ async fn no_field_takes_a_value_of_another_kind() {
         ("POST", "/groups/new", "users", "list of texts"),
         ("POST", "/groups/class/users", "users", "list of texts"),
         ("POST", "/shutdown", "servers", "flag?"),
+        ("POST", "/services/grader", "api_token", "text of its own"),
+        ("POST", "/services/grader", "url", "text? of its own"),
+        ("POST", "/services/grader", "admin", "flag"),
+        ("POST", "/services/grader", "roles", "list of texts"),
+        (
+            "POST",
+            "/services/grader",
+            "oauth_client_id",
+            "text? of its own",
+        ),
+        (
+            "POST",
+            "/services/grader",
+            "oauth_redirect_uri",
+            "text? of its own",
+        ),
     ];
     let hub = with_named_server().await;
     let admin = hub.admin();
@@ -233,12 +255,14 @@ async fn no_field_takes_a_value_of_another_kind() {
             }
             let mut body = json!({ field: value });
             let needed = match (path, field) {
-                ("/users", "admin") => Some(("usernames", "ann")),
-                ("/groups", "users") => Some(("groups", "new")),
+                ("/users", "admin") => Some(("usernames", json!(["ann"]))),
+                ("/groups", "users") => Some(("groups", json!(["new"]))),
+                ("/services/grader", "api_token") => None,
+                ("/services/grader", _) => Some(("api_token", json!("token-of-the-grader"))),
                 _ => None,
             };
-            if let Some((name, word)) = needed {
-                body[name] = json!([word]);
+            if let Some((name, value)) = needed {
+                body[name] = value;
             }
             let case = format!("{method} {path} {body}");
             let method = Method::from_bytes(method.as_bytes()).expect("a method");

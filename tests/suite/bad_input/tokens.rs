@@ -234,15 +234,22 @@ async fn a_note_is_one_line_of_bounded_text() {
     world.refuses(NOTES, notes, |_, _| false).await;
 }
 
-/// A service's token, which stands in the configuration alone.
+/// The token of a service, whoever makes the service.
 #[tokio::test]
 async fn a_service_has_no_such_token() {
-    const DOOR: &[Door] = &[Door::Config("service.api_token", |setup, token| {
-        let mut service = Table::new();
-        service.insert("name".into(), "grader".into());
-        service.insert("api_token".into(), token.into());
-        setup.add("service", service)
-    })];
+    const DOORS: &[Door] = &[
+        Door::Config("service.api_token", |setup, token| {
+            let mut service = Table::new();
+            service.insert("name".into(), "grader".into());
+            service.insert("api_token".into(), token.into());
+            setup.add("service", service)
+        }),
+        Door::Body(
+            "POST",
+            "/services/grader",
+            |token| json!({ "api_token": token }),
+        ),
+    ];
     let world = World::new().await;
     let long = "a".repeat(129);
     let tokens = [
@@ -255,5 +262,5 @@ async fn a_service_has_no_such_token() {
         &long,
         ADMIN_TOKEN,
     ];
-    world.refuses(DOOR, tokens, |_, _| false).await;
+    world.refuses(DOORS, tokens, |_, _| false).await;
 }

@@ -2,6 +2,7 @@
 //! where an OAuth client is answered.
 
 use hub_tests::setup::{PASSWORD, Setup};
+use serde_json::json;
 use toml::Table;
 
 use super::doors::{Door, World};
@@ -16,6 +17,11 @@ fn service(redirect_uri: &str) -> Table {
 }
 
 const KEPT: &[Door] = &[
+    Door::Body(
+        "POST",
+        "/services/grader",
+        |url| json!({ "api_token": "token-of-the-grader", "oauth_redirect_uri": url }),
+    ),
     Door::Config("spawner.default_url", |setup, url| {
         setup.set("spawner.default_url", url)
     }),

@@ -7,127 +7,52 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder, Schema};
-use utoipa::{IntoResponses, PartialSchema, ToSchema};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{IntoResponses, ToSchema as _};
 
 use super::raw::from_json;
+use crate::api::error::ErrorBody;
 
-/// What every answer that is not 2xx holds.
-#[derive(Debug)]
-pub(in crate::api) struct Error;
+/// Makes types that stand for answers with some of the statuses of [`TABLE`].
+macro_rules! answers {
+    ($($(#[$doc:meta])* $name:ident [$($status:literal),+])+) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub(in crate::api) struct $name;
 
-/// The caller is found out: not let in, or nobody can tell at the moment.
-#[derive(Debug)]
-pub(in crate::api) struct Asked;
-
-/// A name in the path is looked up.
-#[derive(Debug)]
-pub(in crate::api) struct Named;
-
-/// The query is read.
-#[derive(Debug)]
-pub(in crate::api) struct Queried;
-
-/// A body is read.
-#[derive(Debug)]
-pub(in crate::api) struct Sent;
-
-/// What was begun can be cancelled meanwhile.
-#[derive(Debug)]
-pub(in crate::api) struct Stopped;
-
-/// There are too many of something at the moment.
-#[derive(Debug)]
-pub(in crate::api) struct Busy;
-
-/// It can only be changed in the configuration.
-#[derive(Debug)]
-pub(in crate::api) struct Fixed;
-
-/// Nobody asks, and still the books are needed.
-#[derive(Debug)]
-pub(in crate::api) struct Unsure;
-
-/// Something is made whose name may be taken.
-#[derive(Debug)]
-pub(in crate::api) struct Made;
-
-impl PartialSchema for Error {
-    fn schema() -> RefOr<Schema> {
-        let schema = json!({
-            "type": "object",
-            "description": "Why the request was not done.",
-            "required": ["status", "message"],
-            "additionalProperties": false,
-            "properties": {
-                "status": { "type": "integer", "description": "The status of the answer once more." },
-                "message": { "type": "string", "description": "A sentence for whoever wrote the client." },
-            },
-        });
-        from_json(schema)
-    }
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<Response>> {
+                of(&[$($status),+])
+            }
+        }
+    )+};
 }
 
-impl ToSchema for Error {}
-
-impl IntoResponses for Asked {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        of(&[403, 500, 503])
-    }
-}
-
-impl IntoResponses for Named {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        of(&[400, 404])
-    }
-}
-
-impl IntoResponses for Queried {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        of(&[400])
-    }
-}
-
-impl IntoResponses for Sent {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        of(&[400, 413])
-    }
-}
-
-impl IntoResponses for Stopped {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        of(&[409])
-    }
-}
-
-impl IntoResponses for Busy {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        of(&[429])
-    }
-}
-
-impl IntoResponses for Fixed {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        of(&[405])
-    }
-}
-
-impl IntoResponses for Unsure {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        of(&[500, 503])
-    }
-}
-
-impl IntoResponses for Made {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        of(&[409])
-    }
+answers! {
+    /// The caller is found out: not let in, or nobody can tell at the moment.
+    Asked [403, 500, 503]
+    /// Nobody asks, and still the books are needed.
+    Unsure [500, 503]
+    /// A name in the path is looked up.
+    Named [400, 404]
+    /// The query is read.
+    Queried [400]
+    /// A body is read.
+    Sent [400, 413]
+    /// Something is made whose name may be taken.
+    Made [409]
+    /// What was begun can be cancelled meanwhile.
+    Stopped [409]
+    /// There may be too many of something.
+    Busy [429]
+    /// It can only be changed in the configuration.
+    Fixed [405]
 }
 
 /// The shared answers, by the name under which operations refer to them.
 pub(super) fn all() -> impl Iterator<Item = (&'static str, Response)> {
     TABLE.iter().map(|(status, name, description)| {
-        let error = Ref::from_schema_name(Error::name());
+        let error = Ref::from_schema_name(ErrorBody::name());
         let content = ContentBuilder::new().schema(Some(error)).build();
         let answer = ResponseBuilder::new().description(*description);
         let answer = answer.content("application/json", content);

@@ -1,14 +1,15 @@
 //! The document as a whole: what stands around the operations.
 
-use utoipa::ToSchema as _;
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
 use utoipa::openapi::{
     ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, ServerBuilder,
 };
+use utoipa::{PartialSchema as _, ToSchema as _};
 
-use super::answers::{self, Error};
+use super::answers;
+use crate::api::error::ErrorBody;
 use crate::api::router::described;
 use crate::app::VERSION;
 
@@ -55,8 +56,7 @@ pub(in crate::api) fn frame() -> OpenApi {
         .version(VERSION)
         .description(Some(ABOUT))
         .license(Some(license.build()));
-    let mut components =
-        ComponentsBuilder::new().schema(Error::name(), <Error as utoipa::PartialSchema>::schema());
+    let mut components = ComponentsBuilder::new().schema(ErrorBody::name(), ErrorBody::schema());
     for (name, answer) in answers::all() {
         components = components.response(name, answer);
     }

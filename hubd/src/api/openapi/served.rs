@@ -27,13 +27,11 @@ pub(in crate::api) async fn get(
     State(app): State<AppState>,
     Extension(Text(kept)): Extension<Text>,
 ) -> Result<Response, ApiError> {
-    let text = match kept.get() {
-        Some(text) => text.clone(),
-        None => {
-            let text = description(&app.base_url);
-            let text = text.map_err(|error| ApiError::internal(&error))?;
-            kept.get_or_init(|| text.into()).clone()
-        }
+    let text = if let Some(text) = kept.get() {
+        text.clone()
+    } else {
+        let text = description(&app.base_url).map_err(|error| ApiError::internal(&error))?;
+        kept.get_or_init(|| text.into()).clone()
     };
     Ok(([(CONTENT_TYPE, "application/json")], text).into_response())
 }
