@@ -16,6 +16,7 @@ mod hub;
 mod metrics;
 mod oauth;
 mod pages;
+mod people;
 mod proxy;
 mod random;
 mod scopes;

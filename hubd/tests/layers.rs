@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const LEAVES: [&str; 4] = ["metrics", "random", "tasks", "telemetry"];
 
 /// Each module with the modules it may use beside the leaves and itself.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("config", &["proxy"]),
     ("store", &[]),
     ("scopes", &[]),
@@ -27,24 +27,27 @@ const LAYERS: [(&str, &[&str]); 14] = [
             "config", "store", "scopes", "auth", "servers", "oauth", "services", "proxy",
         ],
     ),
+    ("people", &["app", "store", "scopes", "auth", "servers"]),
     (
         "api",
         &[
-            "app", "config", "store", "scopes", "auth", "servers", "oauth", "services", "proxy",
+            "people", "app", "config", "store", "scopes", "auth", "servers", "oauth", "services",
+            "proxy",
         ],
     ),
     (
         "pages",
         &[
-            "app", "config", "store", "scopes", "auth", "servers", "oauth", "services", "proxy",
+            "people", "app", "config", "store", "scopes", "auth", "servers", "oauth", "services",
+            "proxy",
         ],
     ),
     ("http", &["api", "pages", "app", "proxy"]),
     (
         "hub",
         &[
-            "http", "api", "pages", "app", "config", "store", "scopes", "auth", "servers", "oauth",
-            "services", "proxy",
+            "http", "api", "pages", "people", "app", "config", "store", "scopes", "auth",
+            "servers", "oauth", "services", "proxy",
         ],
     ),
     ("cli", &["hub", "api", "config", "store", "auth"]),

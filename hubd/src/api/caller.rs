@@ -4,12 +4,12 @@ use axum::extract::FromRequestParts;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use spawner_core::UserName;
 
 use super::error::{ApiError, sentence};
 use crate::app::{App, AppState, NotAdmitted, client_of};
-use crate::auth::caller::{Caller, Identity};
+use crate::auth::caller::Caller;
 use crate::auth::xsrf::need::{Credential, Door};
+use crate::people::By;
 use crate::scopes::ScopeSet;
 use crate::store::audit::{Action, Actor, Entry};
 
@@ -43,34 +43,15 @@ impl ApiCaller {
 
     /// Whether they carry the admin flag, which no scope stands for.
     pub(super) fn is_admin(&self, app: &App) -> bool {
-        match &self.0.identity {
-            Identity::User(user) => app.directory.is_admin(user),
-            Identity::Service(name) => {
-                let service = app.directory.services().find(name);
-                service.is_some_and(|service| service.admin)
-            }
-        }
+        self.0.is_admin(&app.directory)
     }
 
-    /// Refuses to make somebody an admin (`wanted`) for somebody who is none: the scope to make
-    /// users would otherwise be as good as every scope.
-    pub(super) fn may_give_admin(&self, app: &App, wanted: bool) -> Result<(), ApiError> {
-        if wanted && !self.is_admin(app) {
-            return Err(ApiError::forbidden("Only an admin can make an admin."));
+    /// Who changes something that the rules of `people` are about.
+    pub(super) fn by(&self) -> By<'_> {
+        By {
+            caller: &self.0,
+            actor: self.actor(),
         }
-        Ok(())
-    }
-
-    /// Refuses to make an account that holds more by its name than everybody does, for somebody who
-    /// is no admin: whoever the configuration means would not be who gets it.
-    pub(super) fn may_make(&self, app: &App, name: &UserName) -> Result<(), ApiError> {
-        if app.is_for_admins_to_make(name) && !self.is_admin(app) {
-            let message = format!(
-                "The configuration gives more to the name {name}, so only an admin can make that account."
-            );
-            return Err(ApiError::forbidden(message));
-        }
-        Ok(())
     }
 }
 

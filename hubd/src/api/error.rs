@@ -11,6 +11,8 @@ use serde::Serialize;
 use spawner_core::error_chain;
 use utoipa::ToSchema;
 
+use super::failure::refused_stop;
+use crate::people::Refused;
 use crate::store::StoreError;
 
 /// The longest message, in characters. Some repeat what a client sent.
@@ -95,6 +97,19 @@ impl From<StoreError> for ApiError {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, sentence(&error))
             }
             StoreError::Internal(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Forbidden(message) => Self::forbidden(message),
+            Refused::NotFound => Self::not_found(),
+            Refused::Invalid(message) => Self::bad_request(message),
+            Refused::Conflict(message) => Self::new(StatusCode::CONFLICT, message),
+            Refused::Stop { of, error } => refused_stop(&of, error),
+            Refused::Store(error) => error.into(),
         }
     }
 }

@@ -1,9 +1,4 @@
 //! `{api}/groups/GROUP`: one group, its members and its properties.
-//!
-//! Groups of the configuration are changed there and nowhere else: what would change one is a 409
-//! that says so.
-
-use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -23,9 +18,8 @@ use super::openapi::{Asked, Made, Named, OfGroup, Sent, UserName};
 use super::path::Segments;
 use crate::app::{App, AppState};
 use crate::auth::groups::Group;
+use crate::people::groups;
 use crate::scopes::{ScopeName, Target};
-use crate::store;
-use crate::store::audit::{Action, Entry, Object};
 
 /// Any one of these lets somebody know that a group is there.
 const READ: &[ScopeName] = &[
@@ -33,6 +27,9 @@ const READ: &[ScopeName] = &[
     ScopeName::ReadGroupsName,
     ScopeName::ReadRolesGroups,
 ];
+
+/// What lets somebody change one.
+const CHANGE: &[ScopeName] = &[ScopeName::Groups];
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -105,20 +102,10 @@ pub(super) async fn create(
     require(caller.rights(), &[ScopeName::AdminGroups], target)?;
     check_group_name("The name of the group", &name)?;
     let body: Option<NewGroup> = body::optional(request).await?;
-    let users = body.unwrap_or_default().users;
-    let members = members(&app, &users)?;
-    let exists = || ApiError::new(StatusCode::CONFLICT, format!("{name} exists already."));
-    let known = app.directory.groups();
-    if known.is_configured(&name) {
-        return Err(exists());
-    }
-    let entry = caller.entry(Action::GroupCreate);
-    let store = app.store.noting(entry.with_names("users", &users));
-    let created = store.groups().create(vec![name.clone()], members);
-    if created.await?.is_empty() {
-        return Err(exists());
-    }
-    let group = known.find(&name).ok_or_else(ApiError::not_found)?;
+    let members = members(&app, &body.unwrap_or_default().users)?;
+    let created = groups::create(&app, &caller.by(), vec![name], members).await?;
+    let group = created.into_iter().next();
+    let group = group.ok_or_else(ApiError::not_found)?;
     Ok((StatusCode::CREATED, reply(&app, &caller, group)).into_response())
 }
 
@@ -136,17 +123,8 @@ pub(super) async fn delete(
     caller: ApiCaller,
     Segments(name): Segments<String>,
 ) -> Result<StatusCode, ApiError> {
-    let stored = change(&app, &caller, ScopeName::DeleteGroups, &name)?;
-    if let Some(right) = app.directory.right_of_group(&name) {
-        // Whoever made the next group of that name would choose who holds the right.
-        let message =
-            format!("The configuration gives this group {right}; take it out there first.");
-        return Err(ApiError::new(StatusCode::CONFLICT, message));
-    }
-    let store = app
-        .store
-        .noting(entry(&caller, Action::GroupDelete, &stored));
-    store.groups().delete(stored.id).await?;
+    let group = access::group(&app, caller.rights(), &[ScopeName::DeleteGroups], &name)?;
+    groups::delete(&app, &caller.by(), &group).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -167,13 +145,11 @@ pub(super) async fn add(
     Segments(name): Segments<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let stored = change(&app, &caller, ScopeName::Groups, &name)?;
-    let Members { users: names } = body::required(request).await?;
-    let users = members(&app, &names)?;
-    let entry = entry(&caller, Action::GroupAdd, &stored).with_names("users", &names);
-    let store = app.store.noting(entry);
-    let stored = store.groups().add(stored.id, users).await?;
-    changed(&app, &caller, &stored)
+    let group = access::group(&app, caller.rights(), CHANGE, &name)?;
+    let Members { users } = body::required(request).await?;
+    let users = members(&app, &users)?;
+    let group = groups::add(&app, &caller.by(), &group, users).await?;
+    Ok(reply(&app, &caller, group))
 }
 
 /// Takes members out
@@ -193,13 +169,11 @@ pub(super) async fn take_out(
     Segments(name): Segments<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let stored = change(&app, &caller, ScopeName::Groups, &name)?;
-    let Members { users: names } = body::required(request).await?;
-    let users = members(&app, &names)?;
-    let entry = entry(&caller, Action::GroupRemove, &stored).with_names("users", &names);
-    let store = app.store.noting(entry);
-    let stored = store.groups().take_out(stored.id, users).await?;
-    changed(&app, &caller, &stored)
+    let group = access::group(&app, caller.rights(), CHANGE, &name)?;
+    let Members { users } = body::required(request).await?;
+    let users = members(&app, &users)?;
+    let group = groups::take_out(&app, &caller.by(), &group, users).await?;
+    Ok(reply(&app, &caller, group))
 }
 
 /// Replaces all properties of a group
@@ -219,39 +193,10 @@ pub(super) async fn set_properties(
     Segments(name): Segments<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let stored = change(&app, &caller, ScopeName::Groups, &name)?;
+    let group = access::group(&app, caller.rights(), CHANGE, &name)?;
     let properties: Map<String, Value> = body::required(request).await?;
-    let entry = entry(&caller, Action::GroupChange, &stored);
-    let store = app.store.noting(entry.with("properties", "changed"));
-    let groups = store.groups();
-    let stored = groups.set_properties(stored.id, properties).await?;
-    changed(&app, &caller, &stored)
-}
-
-/// The rows of a group that a holder of `scope` is about to change.
-fn change(
-    app: &App,
-    caller: &ApiCaller,
-    scope: ScopeName,
-    name: &str,
-) -> Result<Arc<store::Group>, ApiError> {
-    let group = access::group(app, caller.rights(), &[scope], name)?;
-    group.stored.ok_or_else(|| {
-        let message = format!("The group {name} is in the configuration; change it there.");
-        ApiError::new(StatusCode::CONFLICT, message)
-    })
-}
-
-/// What the audit log is to say of something that is done to a group.
-fn entry(caller: &ApiCaller, action: Action, group: &store::Group) -> Entry {
-    let object = Object::group(group.id, &group.name);
-    caller.entry(action).on(object)
-}
-
-fn changed(app: &App, caller: &ApiCaller, stored: &store::Group) -> Result<Response, ApiError> {
-    let group = app.directory.groups().find(&stored.name);
-    let group = group.ok_or_else(ApiError::not_found)?;
-    Ok(reply(app, caller, group))
+    let group = groups::set_properties(&app, &caller.by(), &group, properties).await?;
+    Ok(reply(&app, &caller, group))
 }
 
 fn reply(app: &App, caller: &ApiCaller, group: Group) -> Response {

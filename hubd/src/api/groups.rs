@@ -17,9 +17,9 @@ use super::openapi::{self, Asked, GroupName, ListOf, Made, Queried, Sent};
 use super::page::{Page, PageQuery};
 use crate::app::{App, AppState};
 use crate::config::check_name;
+use crate::people;
 use crate::scopes::{ScopeName, Target, VisibleNames};
 use crate::store::UserId;
-use crate::store::audit::Action;
 
 /// The most groups, or members, that one request is about.
 const NAMES_MAX: usize = 10_000;
@@ -106,16 +106,8 @@ pub(super) async fn create(
         check_group_name(&field, name)?;
     }
     let members = members(&app, &users)?;
-    let known = app.directory.groups();
-    let new = groups.into_iter().filter(|name| !known.is_configured(name));
-    let entry = caller.entry(Action::GroupCreate);
-    let store = app.store.noting(entry.with_names("users", &users));
-    let created = store.groups().create(new.collect(), members).await?;
-    if created.is_empty() {
-        let message = "All of these groups exist already.";
-        return Err(ApiError::new(StatusCode::CONFLICT, message));
-    }
-    let models = created.iter().filter_map(|group| known.find(&group.name));
+    let created = people::groups::create(&app, &caller.by(), groups, members).await?;
+    let models = created.into_iter();
     let models = models.map(|group| GroupModel::new(&app, caller.rights(), group));
     let models: Vec<_> = models.collect();
     Ok((StatusCode::CREATED, Json(models)).into_response())

@@ -243,7 +243,7 @@ fn may_give(
     table: &ServiceTable,
     roles: &[String],
 ) -> Result<(), ApiError> {
-    caller.may_give_admin(app, table.admin)?;
+    caller.by().may_give_admin(app, table.admin)?;
     if roles.len() > ROLES_MAX {
         let message = format!("roles has more than {ROLES_MAX} names.");
         return Err(ApiError::bad_request(message));

@@ -10,12 +10,11 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::error::ApiError;
 use super::openapi::{DisplayName, from_json};
+use crate::servers::{DISPLAY_NAME_MAX, is_display_name};
 
 /// The most bytes of options that are taken, as JSON. They are kept with the server, so a body of
 /// the longest kind must not grow beyond what the store keeps when it is written out again.
 const OPTIONS_MAX: usize = 256 * 1024;
-/// The longest display name, in characters.
-const DISPLAY_NAME_MAX: usize = 255;
 
 /// What a start is asked for with.
 #[derive(Debug, Default, PartialEq)]
@@ -109,13 +108,6 @@ fn no_display_name() -> ApiError {
         "display_name must be a text of at most {DISPLAY_NAME_MAX} printable characters, without \
          spaces at its ends or two in a row."
     ))
-}
-
-fn is_display_name(name: &str) -> bool {
-    name.chars().count() <= DISPLAY_NAME_MAX
-        && !name.contains(char::is_control)
-        && name.trim() == name
-        && !name.contains("  ")
 }
 
 #[cfg(test)]

@@ -1,28 +1,24 @@
 //! `{api}/users/NAME`: one user.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use jiff::Timestamp;
 use serde::Deserialize;
 use spawner_core::UserName;
 use utoipa::ToSchema;
 
 use super::caller::ApiCaller;
 use super::error::{ApiError, sentence};
-use super::failure::refused_stop;
 use super::openapi::{Asked, Made, Named, OfUser, Queried, Sent};
 use super::path::Segments;
 use super::query::Query;
 use super::user_model::{Include, IncludeQuery, UserKeys, UserModel};
 use super::{access, body};
 use crate::app::AppState;
+use crate::people::users;
 use crate::scopes::ScopeName;
 use crate::servers::Stopped;
-use crate::store::audit::Action;
 
 /// Any one of these lets somebody know that a user is there.
 const READ: &[ScopeName] = &[
@@ -118,18 +114,8 @@ pub(super) async fn create(
     access::require_user(&app, caller.rights(), SCOPES, &name)?;
     let body: Option<NewUser> = body::optional(request).await?;
     let admin = body.unwrap_or_default().admin;
-    caller.may_give_admin(&app, admin)?;
-    caller.may_make(&app, &name)?;
-    let entry = caller.entry(Action::UserCreate).with("admin", admin);
-    let store = app.store.noting(entry);
-    let created = store
-        .users()
-        .create(vec![name.clone()], admin, Timestamp::now())
-        .await?;
-    let Some(user) = created.first() else {
-        let message = format!("{name} exists already.");
-        return Err(ApiError::new(StatusCode::CONFLICT, message));
-    };
+    let created = users::create(&app, &caller.by(), vec![name], admin).await?;
+    let user = created.first().ok_or_else(ApiError::not_found)?;
     let model = UserModel::new(&app, caller.rights(), user, Include::Active);
     Ok((StatusCode::CREATED, Json(model)).into_response())
 }
@@ -149,16 +135,10 @@ pub(super) async fn delete(
     Segments(name): Segments<String>,
 ) -> Result<StatusCode, ApiError> {
     let user = access::user(&app, caller.rights(), &[ScopeName::DeleteUsers], &name)?;
-    if caller.0.user().is_some_and(|own| own.id == user.id) {
-        return Err(ApiError::bad_request("You cannot delete yourself."));
-    }
-    let name = &user.name;
-    let patience: Duration = app.slow_stop_timeout;
-    let servers = app.servers.by(caller.actor());
-    let stopped = servers.delete_user(&user, patience).await;
-    match stopped.map_err(|error| refused_stop(name, error))? {
+    match users::delete(&app, &caller.by(), &user).await? {
         Stopped::Done => Ok(StatusCode::NO_CONTENT),
         Stopped::Pending => {
+            let name = &user.name;
             let message = format!("{name} has a server that is being stopped. Try again later.");
             Err(ApiError::bad_request(message))
         }

@@ -1,14 +1,10 @@
 //! `PATCH {api}/users/NAME`: another name, the admin flag, what the authenticator keeps.
-//!
-//! A user is a number in the books, so everything of theirs goes along with a new name, and nothing
-//! of it is left for whoever is called by the old one next. Names that the configuration gives
-//! something to are not given or taken here: they are for whoever the authenticator knows by them.
 
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Deserializer};
-use spawner_core::{ServerId, UserName};
+use spawner_core::UserName;
 use utoipa::ToSchema;
 
 use super::caller::ApiCaller;
@@ -17,11 +13,10 @@ use super::openapi::{self, Asked, Made, Named, OfUser, Sent};
 use super::path::Segments;
 use super::user_model::{Include, UserKeys, UserModel};
 use super::{access, body};
-use crate::app::{App, AppState};
+use crate::app::AppState;
+use crate::people::users;
 use crate::scopes::ScopeName;
-use crate::servers::Place;
-use crate::store::audit::Action;
-use crate::store::{AuthState, NewAuthState, User, UserChange};
+use crate::store::{AuthState, NewAuthState, UserChange};
 
 const SCOPES: &[ScopeName] = &[ScopeName::AdminUsers];
 
@@ -58,93 +53,16 @@ pub(super) async fn patch(
     request: Request,
 ) -> Result<Response, ApiError> {
     let user = access::user(&app, caller.rights(), SCOPES, &name)?;
-    if app.directory.is_admin(&user) && !caller.is_admin(&app) {
-        return Err(ApiError::forbidden("Only an admin can change an admin."));
-    }
     let patch: UserPatch = body::required(request).await?;
-    if let Some(admin) = patch.admin {
-        check_admin(&app, &caller, &user, admin)?;
-    }
-    let name = patch.name.as_deref();
-    let name = name
-        .map(|raw| new_name(&app, &caller, &user, raw))
-        .transpose()?;
+    let name = patch.name.as_deref().map(UserName::new).transpose();
     let change = UserChange {
-        name: name.flatten(),
+        name: name.map_err(|error| ApiError::bad_request(sentence(&error)))?,
         admin: patch.admin,
         auth_state: patch.auth_state,
     };
-    let servers = app.store.servers().of(user.id);
-    let entry = caller.entry(Action::UserChange).on_user(&user);
-    let entry = entry
-        .with_some("name", change.name.as_ref())
-        .with_some("admin", change.admin);
-    let changed = change.auth_state != NewAuthState::Same;
-    let entry = entry.with_some("auth_state", changed.then_some("changed"));
-    let store = app.store.noting(entry);
-    let changed = store.users().change(user.id, change).await?;
-    if changed.name != user.name {
-        for server in servers {
-            let old = ServerId::new(user.name.clone(), server.name.clone());
-            app.servers.forget(&old);
-        }
-    }
+    let changed = users::change(&app, &caller.by(), &user, change).await?;
     let model = UserModel::new(&app, caller.rights(), &changed, Include::Active);
     Ok(Json(model).into_response())
-}
-
-/// Whether the caller may set the flag of `user` to `admin`.
-fn check_admin(app: &App, caller: &ApiCaller, user: &User, admin: bool) -> Result<(), ApiError> {
-    if admin != user.admin && !caller.is_admin(app) {
-        let message = "Only an admin can make an admin, or make one an ordinary user.";
-        return Err(ApiError::forbidden(message));
-    }
-    if !admin && app.directory.is_named_admin(&user.name) {
-        let message = format!(
-            "The configuration makes {} an admin; take the name out of auth.admin_users there.",
-            user.name
-        );
-        return Err(ApiError::bad_request(message));
-    }
-    Ok(())
-}
-
-/// The name that `user` may be given; `None` if it is theirs already.
-fn new_name(
-    app: &App,
-    caller: &ApiCaller,
-    user: &User,
-    raw: &str,
-) -> Result<Option<UserName>, ApiError> {
-    let new = UserName::new(raw).map_err(|error| ApiError::bad_request(sentence(&error)))?;
-    if new == user.name {
-        return Ok(None);
-    }
-    // A right over one name is none over another.
-    access::require_user(app, caller.rights(), SCOPES, &new)?;
-    if app.store.users().by_name(&new).is_some() {
-        let message = format!("The name {new} is taken.");
-        return Err(ApiError::bad_request(message));
-    }
-    for name in [&user.name, &new] {
-        if let Some(key) = app.directory.key_naming(name) {
-            let message = format!(
-                "The configuration names {name} in {key}, so that name cannot be given or taken here."
-            );
-            return Err(ApiError::bad_request(message));
-        }
-    }
-    for server in app.store.servers().of(user.id) {
-        let id = ServerId::new(user.name.clone(), server.name.clone());
-        if app.servers.look(&id).place != Place::Stopped {
-            let message = format!(
-                "{id} is not stopped; stop it before {} is renamed.",
-                user.name
-            );
-            return Err(ApiError::bad_request(message));
-        }
-    }
-    Ok(Some(new))
 }
 
 /// Reads what is there: `null` is not what is left out.

@@ -6,7 +6,6 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use jiff::Timestamp;
 use serde::Deserialize;
 use spawner_core::UserName;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
@@ -20,8 +19,8 @@ use super::openapi::{self, Asked, ListOf, Made, Queried, Sent};
 use super::page::{Page, PageQuery};
 use super::user_model::{Include, IncludeQuery, UserKeys, UserModel};
 use crate::app::AppState;
+use crate::people::users;
 use crate::scopes::{ScopeName, Target, VisibleUsers};
-use crate::store::audit::Action;
 use crate::store::{UserQuery, UserSort, UserState};
 
 /// The most users that one request makes: they are one transaction, and others wait for it.
@@ -173,17 +172,7 @@ pub(super) async fn create(
         })
     });
     let names = names.collect::<Result<Vec<_>, _>>()?;
-    caller.may_give_admin(&app, admin)?;
-    for name in &names {
-        caller.may_make(&app, name)?;
-    }
-    let entry = caller.entry(Action::UserCreate).with("admin", admin);
-    let store = app.store.noting(entry);
-    let created = store.users().create(names, admin, Timestamp::now()).await?;
-    if created.is_empty() {
-        let message = "All of these users exist already.";
-        return Err(ApiError::new(StatusCode::CONFLICT, message));
-    }
+    let created = users::create(&app, &caller.by(), names, admin).await?;
     let models = created.iter();
     let models = models.map(|user| UserModel::new(&app, caller.rights(), user, Include::Active));
     let models: Vec<_> = models.collect();

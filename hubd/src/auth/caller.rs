@@ -240,6 +240,17 @@ impl Caller {
         }
     }
 
+    /// Whether they carry the admin flag, which no scope stands for.
+    pub(crate) fn is_admin(&self, directory: &Directory) -> bool {
+        match &self.identity {
+            Identity::User(user) => directory.is_admin(user),
+            Identity::Service(name) => {
+                let service = directory.services().find(name);
+                service.is_some_and(|service| service.admin)
+            }
+        }
+    }
+
     /// The browser session that the request belongs to.
     pub(crate) fn session_id(&self) -> Option<&str> {
         match &self.proof {

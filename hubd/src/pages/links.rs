@@ -150,6 +150,46 @@ impl Links {
         self.admin().join("users")
     }
 
+    /// The admin's page of `user`.
+    pub(crate) fn admin_user(&self, user: &UserName) -> LocalPath {
+        self.admin().join("user").join(user.as_str())
+    }
+
+    /// Where `user` is given another name, by `POST`.
+    pub(crate) fn admin_rename(&self, user: &UserName) -> LocalPath {
+        self.admin().join("rename").join(user.as_str())
+    }
+
+    /// Where `user` is put into a group, by `POST`.
+    pub(crate) fn admin_join(&self, user: &UserName) -> LocalPath {
+        self.admin().join("join").join(user.as_str())
+    }
+
+    /// The groups; by `POST` a new one is made there.
+    pub(crate) fn admin_groups(&self) -> LocalPath {
+        self.admin().join("groups")
+    }
+
+    /// The page of a group.
+    pub(crate) fn admin_group(&self, group: &str) -> LocalPath {
+        self.admin_groups().join(group)
+    }
+
+    /// Where members are added to a group, by `POST`.
+    pub(crate) fn admin_group_add(&self, group: &str) -> LocalPath {
+        self.admin_group(group).join("add")
+    }
+
+    /// Where members are taken out of a group, by `POST`.
+    pub(crate) fn admin_group_take_out(&self, group: &str) -> LocalPath {
+        self.admin_group(group).join("take-out")
+    }
+
+    /// Where a group is deleted: by `GET` the question, by `POST` the answer.
+    pub(crate) fn admin_group_delete(&self, group: &str) -> LocalPath {
+        self.admin_group(group).join("delete")
+    }
+
     /// Where `user` is deleted: by `GET` the question, by `POST` the answer.
     pub(crate) fn admin_delete(&self, user: &UserName) -> LocalPath {
         self.admin().join("delete").join(user.as_str())

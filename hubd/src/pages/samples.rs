@@ -7,7 +7,9 @@ use super::failure::{FailedPhase, Failure};
 use super::links::Links;
 use super::render::Templates;
 use super::views::admin::{
-    AddForm, AdminView, Choice, DeleteUserView, ServerRow, Sorting, UserRow,
+    AddForm, AdminView, Choice, DeleteGroupView, DeleteUserView, GroupOfUser, GroupRow, GroupView,
+    GroupsView, JoinForm, MemberRow, MembersForm, NewGroupForm, Part, RenameForm, ServerRow,
+    Sorting, Tabs, UserRow, UserView,
 };
 use super::views::audit::{AuditRow, AuditView};
 use super::views::{
@@ -105,6 +107,8 @@ pub(super) fn pages(templates: &Templates, text: Texts<'_>) -> Vec<Sample> {
     login_pages(&mut out, text);
     server_pages(&mut out, text);
     admin_pages(&mut out, text);
+    user_pages(&mut out, text);
+    group_pages(&mut out, text);
     failed_pages(&mut out, text);
     token_pages(&mut out, text);
     other_pages(&mut out, text);
@@ -252,6 +256,7 @@ fn server_pages(out: &mut Pages<'_>, text: Texts<'_>) {
     let form = SpawnView {
         server: card(true, text),
         options_form: OPTIONS_FORM.to_owned(),
+        display_name: None,
         error: None,
         typed: None,
     };
@@ -261,6 +266,7 @@ fn server_pages(out: &mut Pages<'_>, text: Texts<'_>) {
             mine: false,
             ..card(true, text)
         },
+        display_name: Some(text("My project")),
         error: Some(text("Memory must be between 1 and 16 GB.")),
         ..form
     };
@@ -321,6 +327,7 @@ fn home(state: ServerState, text: Texts<'_>) -> HomeView {
         visits: Vec::new(),
         watch: state.key().to_owned(),
         waits: state.is_passing(),
+        warns_in: (state == ServerState::Running).then_some(600),
         named: Vec::new(),
         new_server: None,
     }
@@ -348,6 +355,11 @@ fn named_servers(out: &mut Pages<'_>, text: Texts<'_>) {
         state,
         words: state.words(),
         failure: (state == ServerState::Stopped).then(|| failure(FailedPhase::Running, text)),
+        countdown: (state == ServerState::Running).then(|| CountdownView {
+            words: text("9 minutes"),
+            seconds: 540,
+            extend_url: Some(path("/hub/extend/alice/my-project")),
+        }),
         visits: visits(text),
         remove_url: path("/hub/remove/alice/my-project"),
     });
@@ -355,7 +367,7 @@ fn named_servers(out: &mut Pages<'_>, text: Texts<'_>) {
         visits: visits(text),
         named: named.to_vec(),
         waits: true,
-        watch: "running stopped starting".to_owned(),
+        watch: "ending stopped starting".to_owned(),
         new_server: Some(NewServerForm {
             url: links().new_server(),
             count: 5,
@@ -396,16 +408,15 @@ fn admin_pages(out: &mut Pages<'_>, text: Texts<'_>) {
         admin: true,
         you: true,
         last_seen: Some("2026-03-01 12:34 UTC".to_owned()),
-        admin_url: Some(links().admin_rights(&alice)),
-        delete_url: Some(links().admin_delete(&alice)),
+        groups: vec![text("red"), text("staff")],
+        user_url: links().admin_user(&alice),
         servers: vec![row(ServerState::Running), row(ServerState::Starting)],
     };
     let bare = UserRow {
         admin: false,
         you: false,
         last_seen: None,
-        admin_url: None,
-        delete_url: None,
+        groups: Vec::new(),
         servers: Vec::new(),
         ..user.clone()
     };
@@ -432,11 +443,8 @@ fn admin_pages(out: &mut Pages<'_>, text: Texts<'_>) {
         }],
         sort: "-name",
         rows: vec![user, bare],
-        total: 102,
-        first: 51,
-        last: 52,
-        previous_url: Some(links().admin()),
-        following_url: Some(links().admin()),
+        tabs: tabs(),
+        part: part(),
         events_url: links().admin_events(),
         add: Some(add),
         audit_url: Some(links().admin_audit()),
@@ -444,9 +452,7 @@ fn admin_pages(out: &mut Pages<'_>, text: Texts<'_>) {
     out.logged_in("admin", &view);
     let nobody = AdminView {
         rows: Vec::new(),
-        total: 0,
-        previous_url: None,
-        following_url: None,
+        part: no_part(),
         add: None,
         audit_url: None,
         ..view
@@ -462,6 +468,154 @@ fn admin_pages(out: &mut Pages<'_>, text: Texts<'_>) {
             list_url: links().admin(),
         };
         out.logged_in(&format!("admin-delete-{running}"), &view);
+    }
+}
+
+fn tabs() -> Tabs {
+    Tabs {
+        users_url: links().admin(),
+        groups_url: Some(links().admin_groups()),
+    }
+}
+
+fn part() -> Part {
+    Part {
+        total: 102,
+        first: 51,
+        last: 52,
+        previous_url: Some(links().admin()),
+        following_url: Some(links().admin()),
+    }
+}
+
+fn no_part() -> Part {
+    Part {
+        total: 0,
+        first: 0,
+        last: 0,
+        previous_url: None,
+        following_url: None,
+    }
+}
+
+fn user_pages(out: &mut Pages<'_>, text: Texts<'_>) {
+    let alice = UserName::new("alice").unwrap();
+    let group = |configured| GroupOfUser {
+        name: text("red"),
+        configured,
+        url: Some(links().admin_group("red")),
+        take_out_url: (!configured).then(|| links().admin_group_take_out("red")),
+    };
+    let view = UserView {
+        name: text("alice"),
+        you: true,
+        admin: true,
+        created: "2026-03-01 12:34 UTC".to_owned(),
+        last_seen: Some("2026-03-01 12:34 UTC".to_owned()),
+        roles: vec![text("user"), text("grading")],
+        groups: Some(vec![group(false), group(true)]),
+        join: Some(JoinForm {
+            url: links().admin_join(&alice),
+            groups: vec![text("blue")],
+        }),
+        rename: Some(RenameForm {
+            url: links().admin_rename(&alice),
+            typed: text("bob"),
+            error: Some(text("The name bob is taken.")),
+        }),
+        named_by: None,
+        named_admin: false,
+        admin_url: Some(links().admin_rights(&alice)),
+        delete_url: Some(links().admin_delete(&alice)),
+        here: links().admin_user(&alice),
+        list_url: path("/hub/admin?offset=50"),
+    };
+    out.logged_in("admin-user", &view);
+    let plain = UserView {
+        admin: false,
+        last_seen: None,
+        groups: Some(Vec::new()),
+        join: None,
+        rename: None,
+        named_by: Some("auth.allowed_users"),
+        ..view.clone()
+    };
+    out.logged_in("admin-user-plain", &plain);
+    let only_seen = UserView {
+        groups: None,
+        named_admin: true,
+        admin_url: None,
+        delete_url: None,
+        ..plain
+    };
+    out.logged_in("admin-user-seen", &only_seen);
+}
+
+fn group_pages(out: &mut Pages<'_>, text: Texts<'_>) {
+    let row = |configured, members| GroupRow {
+        name: text("red"),
+        configured,
+        url: Some(links().admin_group("red")),
+        members,
+    };
+    let view = GroupsView {
+        tabs: tabs(),
+        rows: vec![row(true, Some(1)), row(false, None)],
+        part: part(),
+        add: Some(NewGroupForm {
+            url: links().admin_groups(),
+            typed: text("a b"),
+            error: Some(text("A name cannot have spaces.")),
+        }),
+    };
+    out.logged_in("admin-groups", &view);
+    let none = GroupsView {
+        rows: Vec::new(),
+        part: no_part(),
+        add: None,
+        ..view
+    };
+    out.logged_in("admin-groups-none", &none);
+    let alice = UserName::new("alice").unwrap();
+    let member = |url| MemberRow {
+        name: text("alice"),
+        url,
+    };
+    let view = GroupView {
+        name: text("red"),
+        configured: false,
+        roles: vec![text("grading")],
+        members: vec![member(Some(links().admin_user(&alice))), member(None)],
+        part: part(),
+        take_out_url: Some(links().admin_group_take_out("red")),
+        add: Some(MembersForm {
+            url: links().admin_group_add("red"),
+            names: text("alice bob"),
+            error: Some(text("There is no user called “bob”.")),
+        }),
+        delete_url: Some(links().admin_group_delete("red")),
+        here: links().admin_group("red"),
+        list_url: links().admin_groups(),
+    };
+    out.logged_in("admin-group", &view);
+    let configured = GroupView {
+        configured: true,
+        members: Vec::new(),
+        part: no_part(),
+        take_out_url: None,
+        add: None,
+        delete_url: None,
+        ..view
+    };
+    out.logged_in("admin-group-configured", &configured);
+    for members in [0, 1, 2] {
+        let view = DeleteGroupView {
+            name: text("red"),
+            members,
+            action: links().admin_group_delete("red"),
+            group_url: links().admin_group("red"),
+        };
+        out.logged_in(&format!("admin-group-delete-{members}"), &view);
     }
 }
 

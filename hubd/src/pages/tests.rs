@@ -179,8 +179,9 @@ fn ids_are_unique_and_references_meet() {
         }
         for attribute in ["for", "aria-describedby", "aria-labelledby"] {
             for element in select(page, &format!("[{attribute}]")) {
-                let id = element.attr(attribute).unwrap();
-                assert!(ids.contains(id), "{name}: {attribute}={id}");
+                for id in element.attr(attribute).unwrap().split(' ') {
+                    assert!(ids.contains(id), "{name}: {attribute}={id}");
+                }
             }
         }
         assert!(ids.contains("main"), "{name}");

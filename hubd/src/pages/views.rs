@@ -166,6 +166,8 @@ pub(crate) struct HomeView {
     pub(crate) watch: String,
     /// Whether one of them is on its way.
     pub(crate) waits: bool,
+    /// In how many seconds a countdown begins, unless the server is used.
+    pub(crate) warns_in: Option<u64>,
     pub(crate) named: Vec<NamedServer>,
     /// The form for another named server, where there may be some.
     pub(crate) new_server: Option<NewServerForm>,
@@ -207,6 +209,8 @@ pub(crate) struct NamedServer {
     pub(crate) state: ServerState,
     pub(crate) words: &'static str,
     pub(crate) failure: Option<Failure>,
+    /// When the hub is about to end it.
+    pub(crate) countdown: Option<CountdownView>,
     pub(crate) visits: Vec<VisitRow>,
     pub(crate) remove_url: LocalPath,
 }
@@ -228,6 +232,8 @@ pub(crate) struct SpawnView {
     /// is, so nothing that a visitor wrote may be put here. The page's policy still holds in it:
     /// inline scripts and styles do nothing.
     pub(crate) options_form: String,
+    /// What a server is to be called that does not exist yet.
+    pub(crate) display_name: Option<String>,
     /// Why the options that were sent are refused.
     pub(crate) error: Option<String>,
     /// The fields that were sent, as JSON, for the script to put back.

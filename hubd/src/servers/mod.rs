@@ -14,6 +14,7 @@
 //!   for another.
 
 mod books;
+mod display_name;
 mod events;
 mod fleet;
 mod form;
@@ -29,6 +30,7 @@ mod stop;
 mod tests;
 mod uses;
 
+pub(crate) use display_name::{DISPLAY_NAME_MAX, is_display_name};
 pub(crate) use fleet::{EndCallback, Place, Servers, Setup};
 pub(crate) use form::NoForm;
 pub(crate) use limits::{Limits, Spot, Waiting};

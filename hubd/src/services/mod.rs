@@ -24,6 +24,6 @@ mod keeper;
 mod left_over;
 mod list;
 
-pub(crate) use culler::Culler;
+pub(crate) use culler::{Culler, Outlook};
 pub(crate) use keeper::Ground;
 pub(crate) use list::{Services, Shown};

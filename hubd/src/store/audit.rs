@@ -72,6 +72,7 @@ statements! {
         about!("user_id = :user AND (:action IS NULL OR action = :action) AND"),
         ") ORDER BY at DESC, id DESC LIMIT :limit"
     );
+    IS_OLDER = "SELECT id FROM audit WHERE at < ?1 LIMIT 1";
     KEEP_SINCE = "INSERT INTO meta (key, value) VALUES ('audit_kept_since', CAST(?1 AS BLOB))
         ON CONFLICT (key) DO UPDATE SET value = excluded.value
         WHERE CAST(CAST(value AS TEXT) AS INTEGER) < CAST(CAST(excluded.value AS TEXT) AS INTEGER)";
@@ -167,6 +168,9 @@ impl AuditLog<'_> {
         loop {
             let step = self.0.write(move |rows| {
                 let since = micros(since);
+                if !rows.any(IS_OLDER, [since])? {
+                    return Ok(Vec::new());
+                }
                 rows.all(KEEP_SINCE, [since.to_string()], |_| Ok(()))?;
                 rows.all(PRUNE, (since, PRUNE_STEP), |_| Ok(()))
             });

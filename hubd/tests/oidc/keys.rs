@@ -39,9 +39,9 @@ enum Pair {
 impl Key {
     /// A fresh one on the curve P-256.
     pub(crate) fn ec(kid: &str) -> Self {
-        let (random, kind) = (SystemRandom::new(), &ECDSA_P256_SHA256_FIXED_SIGNING);
-        let document = EcdsaKeyPair::generate_pkcs8(kind, &random).expect("a key");
-        let pair = EcdsaKeyPair::from_pkcs8(kind, document.as_ref(), &random);
+        let (random, curve) = (SystemRandom::new(), &ECDSA_P256_SHA256_FIXED_SIGNING);
+        let document = EcdsaKeyPair::generate_pkcs8(curve, &random).expect("a key");
+        let pair = EcdsaKeyPair::from_pkcs8(curve, document.as_ref(), &random);
         Self {
             kid: kid.to_owned(),
             pair: Pair::Ec(Arc::new(pair.expect("a key"))),

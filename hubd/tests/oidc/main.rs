@@ -245,6 +245,9 @@ fn a_token_that_proves_nothing_is_refused() {
     assert_eq!(site.browser().log_in(&site.provider, ann()).status, 302);
 }
 
+/// Who comes, and what they are answered.
+type Visits = Vec<(Value, u16)>;
+
 /// Who somebody is, and whether they may come in: CVE-2018-7206, CVE-2022-31027, CVE-2024-29033,
 /// CVE-2024-37300 and CVE-2026-33175.
 #[test]
@@ -259,7 +262,7 @@ fn who_may_not_come_in_leaves_no_trace() {
     };
     let mail =
         |verified: Value| json!({"sub": "1", "email": "ann@x.org", "email_verified": verified});
-    let table: Vec<(&str, &str, Vec<(Value, u16)>)> = vec![
+    let table: Vec<(&str, &str, Visits)> = vec![
         (
             "allowed_groups = ['staff']",
             groups,

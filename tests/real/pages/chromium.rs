@@ -1,4 +1,4 @@
-//! A headless Chromium of a test's own, and what is asked of every page in it.
+//! A headless Chromium of a test's own, and what a person does in it.
 //!
 //! ```text
 //!   Chromium --WebDriver--> chromedriver --DevTools--> chromium --> the hub
@@ -30,8 +30,6 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use url::{ParseError, Url};
 
-/// The narrowest width that pages are made for, in CSS pixels, and a usual height.
-const PHONE: (u32, u32) = (375, 812);
 /// The most times that Tab is pressed on the way to an element.
 const TABS_MAX: usize = 80;
 
@@ -201,48 +199,22 @@ impl Chromium {
         within("keys to be pressed", typed).await.expect(text);
     }
 
-    /// What holds for every page: nothing was reported to the console, and it can be read on a phone
-    /// without scrolling to the side. Leaves a screenshot of both widths.
-    pub(crate) async fn inspect(&self, name: &str) {
-        self.keep(&format!("{name}-wide")).await;
-        let (width, height) = PHONE;
-        let phone = json!({
-            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false,
-        });
-        self.tell("Emulation.setDeviceMetricsOverride", phone).await;
-        let script = "return {
-             inner: innerWidth, scroll: document.scrollingElement.scrollWidth,
-             out: [...document.querySelectorAll('body *')]
-                 .filter((e) => e.getBoundingClientRect().right > innerWidth + 1
-                     && !e.closest('.log') && !e.closest('.visually-hidden'))
-                 .map((e) => e.outerHTML.slice(0, 100)),
-         }";
-        let seen = self.ask(script, &[]).await;
-        self.keep(&format!("{name}-phone")).await;
-        assert_eq!(seen["inner"], width, "{name}");
-        let scroll = seen["scroll"].as_u64().expect("a width");
-        assert!(scroll <= u64::from(width), "{name} scrolls: {seen:#}");
-        assert_eq!(seen["out"], json!([]), "{name}");
-        self.tell("Emulation.clearDeviceMetricsOverride", json!({}))
-            .await;
-        let errors = self.console().await;
-        assert!(errors.is_empty(), "{name}: {errors:#?}");
-    }
-
-    /// What the browser has to complain about since it was asked last. That a page of ours came with
-    /// the status of a failed start is no complaint, nor that the pretend server has no icon.
-    async fn console(&self) -> Vec<Value> {
+    /// What the browser has to complain about since it was asked last. That a page came with the
+    /// status of an error is no complaint, nor that the pretend server has no icon.
+    pub(crate) async fn console(&self) -> Vec<Value> {
         let entries = self.issue("se/log", json!({ "type": "browser" })).await;
         let mut entries = entries.as_array().cloned().unwrap_or_default();
         entries.retain(|entry| {
             let message = entry["message"].as_str().unwrap_or_default();
-            let is_expected = message.contains("/hub/spawn") || message.contains("/favicon.ico");
+            let parts = ["/hub/static/", "/hub/api/", "/hub/admin/events"];
+            let is_expected = !parts.iter().any(|part| message.contains(part));
             !(entry["source"] == "network" && is_expected)
         });
         entries
     }
 
-    async fn keep(&self, name: &str) {
+    /// Leaves a screenshot.
+    pub(crate) async fn keep(&self, name: &str) {
         let folder = programs::target_dir().join("pages");
         fs::create_dir_all(&folder).expect("target/pages");
         let image = within("a screenshot", self.client.screenshot()).await;
@@ -256,7 +228,8 @@ impl Chromium {
         found.unwrap_or_else(|error| panic!("{selector}: {error}"))
     }
 
-    async fn tell(&self, command: &str, parameters: Value) -> Value {
+    /// Tells the browser something in its own protocol.
+    pub(crate) async fn tell(&self, command: &str, parameters: Value) -> Value {
         let body = json!({ "cmd": command, "params": parameters });
         self.issue("goog/cdp/execute", body).await
     }

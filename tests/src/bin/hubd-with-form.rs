@@ -23,7 +23,8 @@ impl SpawnerLayer for EnvForm {
             .map(|(name, value)| format!("{name}={value}\n"));
         let shown = escape_html(&lines.collect::<String>());
         OptionsForm::Html(format!(
-            "<textarea name=\"env\">{shown}</textarea><input name=\"flavour\">"
+            "<p><label for=\"env\">Variables</label><textarea id=\"env\" name=\"env\">{shown}</textarea></p>
+             <p><label for=\"flavour\">Flavour</label><input id=\"flavour\" name=\"flavour\"></p>"
         ))
     }
 

@@ -388,8 +388,8 @@ async fn discover(issuer: IssuerUrl, web: &Web) -> Result<Known, Trouble> {
 
 /// How the client proves who it is: as the standard has it, unless the provider takes only the other.
 fn auth_type(known: &Known) -> AuthType {
-    let taken = known.token_endpoint_auth_methods_supported();
-    let takes = |method| taken.is_some_and(|taken| taken.contains(&method));
+    let methods = known.token_endpoint_auth_methods_supported();
+    let takes = |method| methods.is_some_and(|methods| methods.contains(&method));
     if takes(CoreClientAuthMethod::ClientSecretPost)
         && !takes(CoreClientAuthMethod::ClientSecretBasic)
     {
@@ -514,7 +514,7 @@ mod tests {
         let (first, second, third) = tokio::join!(known(), known(), known());
         assert!(first.is_ok() && second.is_ok() && third.is_ok());
         assert_eq!(pretend.asked(), 1);
-        pass(KEPT - Duration::from_secs(10)).await;
+        pass(KEPT.saturating_sub(Duration::from_secs(10))).await;
         let kept = known().await.unwrap();
         assert_eq!(pretend.asked(), 1);
         // Who has found it wanting gets another one, and the others the same.

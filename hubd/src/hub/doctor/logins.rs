@@ -8,6 +8,7 @@ use crate::auth::accounts::Account;
 use crate::auth::authenticator::Pam;
 use crate::auth::oidc::{CALLBACK, Provider};
 use crate::config::{AuthKind, Config, PamTable};
+use crate::proxy::IpRange;
 
 /// Where Linux-PAM finds the rules of a service, one after the other.
 const PAM_FOLDERS: [&str; 3] = ["/etc/pam.d", "/usr/lib/pam.d", "/usr/share/pam.d"];
@@ -106,7 +107,7 @@ async fn oidc(config: &Config, url: &str) -> Vec<Finding> {
 
 fn header(config: &Config) -> Finding {
     let (name, proxies) = (&config.auth.header.name, &config.hub.trusted_proxies);
-    if proxies.iter().any(|network| network.is_everything()) {
+    if proxies.iter().any(IpRange::is_everything) {
         return problem(format!(
             "the header `{name}` is believed from everybody, so anybody can log in as anybody: list \
              your own proxies in `trusted_proxies` in [hub]"

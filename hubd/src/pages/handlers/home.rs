@@ -1,7 +1,5 @@
 //! `/hub/home`: the visitor's servers, and what there is to do with each.
 
-use std::iter;
-
 use axum::response::Response;
 use http::StatusCode;
 use spawner_core::{ServerId, UserName};
@@ -17,6 +15,7 @@ use super::over::last_outcome;
 use super::visit::{Member, Visit};
 use crate::app::App;
 use crate::scopes::{ScopeName, Target};
+use crate::services::Outlook;
 use crate::store::Server;
 
 /// How many visits of others are told.
@@ -29,15 +28,16 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Instead> {
     let server = ServerId::default_of(user.name.clone());
     let state = state_of(app, &server);
     let stopped = state == ServerState::Stopped;
-    let running = state == ServerState::Running;
     let row = app.store.servers().find(&server).filter(|_| stopped);
     let has_form = stopped && has_form(app, &server).await;
     let limit = app.servers.named_servers_per_user();
+    let mut watched = Watched::default();
+    let countdown = watched.add(&visit, &server, state);
     let mut named = Vec::new();
     if limit > 0 {
         for row in app.store.servers().of(user.id) {
             if !row.name.is_default() {
-                named.push(named_server(&visit, &row, &user.name).await);
+                named.push(named_server(&visit, &row, &user.name, &mut watched).await);
             }
         }
     }
@@ -46,34 +46,66 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Instead> {
         count: named.len(),
         limit,
     });
-    let states = iter::once(state).chain(named.iter().map(|server| server.state));
-    let states: Vec<ServerState> = states.collect();
-    let words = states.iter().map(|state| state.key());
     let view = HomeView {
         server: visit.card(&server, has_form, None),
         state,
         failure: failure_of(app, &server, state),
         stop_reason: row.and_then(|row| row.stop_reason.clone()),
-        countdown: running.then(|| countdown(&visit, &server)).flatten(),
+        countdown,
         services: services(&visit, member),
         visits: visits_of(app, &server),
-        watch: words.collect::<Vec<_>>().join(" "),
-        waits: states.iter().any(|state| state.is_passing()),
+        watch: watched.words.join(" "),
+        waits: watched.waits,
+        warns_in: watched.warns_in,
         named,
         new_server,
     };
     visit.page(StatusCode::OK, &view)
 }
 
-/// When the server is about to be ended by the hub.
-fn countdown(visit: &Visit, server: &ServerId) -> Option<CountdownView> {
-    let countdown = visit.app().culler.countdown(server)?;
-    let extend_url = visit.links().extend(server);
-    Some(CountdownView {
-        words: countdown.words,
-        seconds: countdown.left.as_secs(),
-        extend_url: countdown.can_extend.then_some(extend_url),
-    })
+/// What the script goes by to know that the page shows something old.
+#[derive(Debug, Default)]
+struct Watched {
+    /// A word for each server.
+    words: Vec<&'static str>,
+    /// Whether one of them is on its way.
+    waits: bool,
+    /// In how many seconds the end of one of them comes near, unless it is used.
+    warns_in: Option<u64>,
+}
+
+impl Watched {
+    /// Takes in a server. Gives the countdown to its end by the hub, if that is near.
+    fn add(
+        &mut self,
+        visit: &Visit,
+        server: &ServerId,
+        state: ServerState,
+    ) -> Option<CountdownView> {
+        self.waits |= state.is_passing();
+        let outlook = (state == ServerState::Running)
+            .then(|| visit.app().culler.outlook(server))
+            .flatten();
+        match outlook {
+            Some(Outlook::Ends(countdown)) => {
+                self.words.push("ending");
+                let extend_url = visit.links().extend(server);
+                Some(CountdownView {
+                    words: countdown.words,
+                    seconds: countdown.left.as_secs(),
+                    extend_url: countdown.can_extend.then_some(extend_url),
+                })
+            }
+            quiet => {
+                self.words.push(state.key());
+                if let Some(Outlook::Quiet(time)) = quiet {
+                    let seconds = time.as_secs() + 1;
+                    self.warns_in = Some(self.warns_in.map_or(seconds, |s| s.min(seconds)));
+                }
+                None
+            }
+        }
+    }
 }
 
 /// The services that are shown and that the visitor may use.
@@ -94,7 +126,12 @@ fn services(visit: &Visit, member: Member<'_>) -> Vec<ServiceLink> {
         .collect()
 }
 
-async fn named_server(visit: &Visit, row: &Server, user: &UserName) -> NamedServer {
+async fn named_server(
+    visit: &Visit,
+    row: &Server,
+    user: &UserName,
+    watched: &mut Watched,
+) -> NamedServer {
     let app = visit.app();
     let server = ServerId::new(user.clone(), row.name.clone());
     let state = state_of(app, &server);
@@ -105,6 +142,7 @@ async fn named_server(visit: &Visit, row: &Server, user: &UserName) -> NamedServ
         state,
         words: state.words(),
         failure: failure_of(app, &server, state),
+        countdown: watched.add(visit, &server, state),
         visits: visits_of(app, &server),
         remove_url: visit.links().remove(&server),
         server: visit.card(&server, has_form, None),

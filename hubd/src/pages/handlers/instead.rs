@@ -19,6 +19,8 @@ use super::visit::manages;
 use crate::app::NotAdmitted;
 use crate::auth::caller::BadCredentials;
 use crate::auth::local_path::LocalPath;
+use crate::people::Refused;
+use crate::servers::StopRefused;
 use crate::store::StoreError;
 
 /// Why a handler shows no page of its own.
@@ -117,6 +119,29 @@ impl From<StoreError> for Instead {
             StoreError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         };
         Self::error(status, sentence(&error.to_string()))
+    }
+}
+
+impl From<Refused> for Instead {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Forbidden(message) => Self::error(StatusCode::FORBIDDEN, message),
+            Refused::NotFound => Self::status(StatusCode::NOT_FOUND),
+            Refused::Invalid(message) => Self::error(StatusCode::BAD_REQUEST, message),
+            Refused::Conflict(message) => Self::error(StatusCode::CONFLICT, message),
+            Refused::Stop { error, .. } => match error {
+                StopRefused::Failed(error) => {
+                    let message = format!("A server of this user could not be stopped: {error}");
+                    Self::error(StatusCode::CONFLICT, message)
+                }
+                StopRefused::Store(error) => error.into(),
+                refused @ StopRefused::ShuttingDown => {
+                    let message = sentence(&refused.to_string());
+                    Self::busy(StatusCode::SERVICE_UNAVAILABLE, message, 30)
+                }
+            },
+            Refused::Store(error) => error.into(),
+        }
     }
 }
 

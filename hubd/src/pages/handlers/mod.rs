@@ -111,6 +111,9 @@ fn admin_routes() -> Router<PagesState> {
         .route("/admin/audit", get(admin::audit::show))
         .route("/admin/events", get(admin::events::follow))
         .route("/admin/users", post(admin::people::add))
+        .route("/admin/user/{user}", get(admin::user::show))
+        .route("/admin/rename/{user}", post(admin::user::rename))
+        .route("/admin/join/{user}", post(admin::user::join))
         .route("/admin/rights/{user}", post(admin::people::set_rights))
         .route(
             "/admin/delete/{user}",
@@ -120,6 +123,20 @@ fn admin_routes() -> Router<PagesState> {
         .route("/admin/start/{user}/{server}", post(admin::servers::start))
         .route("/admin/open/{user}", post(admin::servers::open))
         .route("/admin/open/{user}/{server}", post(admin::servers::open))
+        .route(
+            "/admin/groups",
+            get(admin::groups::show).post(admin::groups::create),
+        )
+        .route("/admin/groups/{group}", get(admin::group::show))
+        .route("/admin/groups/{group}/add", post(admin::group::add))
+        .route(
+            "/admin/groups/{group}/take-out",
+            post(admin::group::take_out),
+        )
+        .route(
+            "/admin/groups/{group}/delete",
+            get(admin::group::ask).post(admin::group::delete),
+        )
 }
 
 /// The pages of the OAuth provider, to be merged with what is nested at `{base_url}hub/api`.

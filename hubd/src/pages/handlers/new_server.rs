@@ -6,19 +6,16 @@ use std::collections::BTreeSet;
 use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
-use spawner_core::{ServerId, ServerName};
+use spawner_core::ServerName;
 
 use super::form;
 use super::instead::{Instead, redirect};
 use super::named::Named;
-use super::start::not_started;
+use super::start::create;
 use super::visit::Visit;
 use crate::scopes::ScopeName;
-use crate::servers::hides_a_page;
-use crate::store::audit::{Action, Object};
+use crate::servers::{DISPLAY_NAME_MAX, hides_a_page, is_display_name};
 
-/// The longest title, in characters.
-const TITLE_MAX: usize = 255;
 /// The longest name that is made of a title, in bytes: with a number behind it still a name.
 const STEM_MAX: usize = 25;
 
@@ -30,10 +27,8 @@ pub(super) async fn submit(visit: Visit, body: Body) -> Result<Response, Instead
     if title.is_empty() {
         return Err(refused("Give the server a name."));
     }
-    if title.chars().count() > TITLE_MAX || title.contains(char::is_control) {
-        return Err(refused(
-            "A server is called by at most 255 printable characters.",
-        ));
+    if !is_display_name(&title) {
+        return Err(no_display_name());
     }
     let member = visit.expect_member()?;
     let app = visit.app();
@@ -42,18 +37,19 @@ pub(super) async fn submit(visit: Visit, body: Body) -> Result<Response, Instead
     let name = name_for(&title, &taken.collect());
     let named = Named::of(member.user.name.clone(), name);
     let goal = visit.goal(named, ScopeName::Servers)?;
-    let server: &ServerId = &goal.server;
-    if let Err(why) = app.servers.check_named(&goal.owner, server) {
-        return Err(not_started(&visit, &goal, &why, None).leading_to(visit.links().home()));
-    }
-    let user = goal.owner.id;
-    let name = server.server.clone();
-    let entry = visit.entry(member, Action::ServerCreate);
-    let entry = entry.on(Object::server(None, server));
-    let store = app.store.noting(entry.concerning(&goal.owner));
-    store.servers().ensure(user, name, Some(title)).await?;
-    let spawn = visit.links().spawn(server, None);
+    let created = create(&visit, &goal, &title).await;
+    created.map_err(|refused| refused.leading_to(visit.links().home()))?;
+    let spawn = visit.links().spawn(&goal.server, None);
     Ok(redirect(StatusCode::SEE_OTHER, &spawn))
+}
+
+/// The answer to what a server cannot be called.
+pub(super) fn no_display_name() -> Instead {
+    let message = format!(
+        "A server is called by at most {DISPLAY_NAME_MAX} printable characters, without spaces at \
+         the ends or two in a row."
+    );
+    Instead::error(StatusCode::BAD_REQUEST, message)
 }
 
 fn refused(message: &str) -> Instead {

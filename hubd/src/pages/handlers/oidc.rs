@@ -96,15 +96,14 @@ fn here(visit: &Visit) -> String {
 }
 
 fn refused(visit: &Visit, error: &OidcError) -> Instead {
-    let client = visit.client().ip;
-    let message = sentence(&error.to_string());
-    match error {
-        OidcError::Away(trouble) => {
-            let cause = error_chain(&**trouble);
-            tracing::error!(error = cause, "the login provider cannot be used");
-        }
-        _ => tracing::info!(%client, error = error_chain(error), "not logged in"),
+    if let OidcError::Away(trouble) = error {
+        let cause = error_chain(&**trouble);
+        tracing::error!(error = cause, "the login provider cannot be used");
+    } else {
+        let (client, cause) = (visit.client().ip, error_chain(error));
+        tracing::info!(%client, error = cause, "not logged in");
     }
+    let message = sentence(&error.to_string());
     match error {
         OidcError::Away(_) | OidcError::Busy(_) => {
             let status = StatusCode::SERVICE_UNAVAILABLE;

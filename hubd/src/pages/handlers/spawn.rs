@@ -1,7 +1,8 @@
 //! `/hub/spawn[/USER[/SERVER]]`: the options form, and the start.
 //!
 //! A GET shows the form. Where there is none it starts the server, as links to
-//! `/hub/spawn?next=...` expect; fields of its query are options then.
+//! `/hub/spawn?next=...` expect; fields of its query are options then. A `display_name` in it is what
+//! a named server is called that does not exist yet.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -10,12 +11,13 @@ use spawner_core::FormData;
 
 use super::form;
 use super::instead::{Instead, redirect};
-use super::named::Named;
+use super::named::{Goal, Named};
+use super::new_server::no_display_name;
 use super::options;
-use super::start::{expect_allowed, form_page, in_the_way, start};
+use super::start::{Brought, expect_allowed, form_page, in_the_way, start};
 use super::visit::Visit;
 use crate::scopes::ScopeName;
-use crate::servers::Place;
+use crate::servers::{Place, is_display_name};
 
 /// Fields that are never options.
 const RESERVED: [&str; 3] = ["_xsrf", "next", "display_name"];
@@ -36,8 +38,13 @@ pub(super) async fn show(visit: Visit, named: Named) -> Result<Response, Instead
         Place::Stopped => {}
     }
     expect_allowed(&visit, &goal)?;
+    let display_name = new_name(&visit, &goal, visit.query("display_name"))?;
     if let Some(form) = options::form(app, server, None).await? {
-        return form_page(&visit, &goal, form, next.as_ref(), None);
+        let brought = Brought {
+            display_name,
+            ..Brought::default()
+        };
+        return form_page(&visit, &goal, form, next.as_ref(), brought);
     }
     visit.expect_intent()?;
     let query = form::fields(visit.parts.uri.query().unwrap_or_default())?;
@@ -49,7 +56,11 @@ pub(super) async fn show(visit: Visit, named: Named) -> Result<Response, Instead
             .options_from_form(form)
             .map(Some),
     };
-    start(&visit, &goal, options, None, next).await
+    let brought = Brought {
+        display_name,
+        ..Brought::default()
+    };
+    start(&visit, &goal, options, brought, next).await
 }
 
 pub(super) async fn submit(visit: Visit, named: Named, body: Body) -> Result<Response, Instead> {
@@ -67,12 +78,35 @@ pub(super) async fn submit(visit: Visit, named: Named, body: Body) -> Result<Res
             next.as_ref(),
         ));
     }
+    let display_name = form.first("display_name").map(str::to_owned);
+    let display_name = new_name(&visit, &goal, display_name)?;
     for field in RESERVED {
         form.remove(field);
     }
-    let typed = form.clone();
+    let typed = Some(form.clone());
     let options = app.servers.spawner(server).options_from_form(form);
-    start(&visit, &goal, options.map(Some), Some(typed), next).await
+    let brought = Brought {
+        display_name,
+        typed,
+        refused: None,
+    };
+    start(&visit, &goal, options.map(Some), brought, next).await
+}
+
+/// What a server is to be called that does not exist yet. One that does keeps its name, and the
+/// default server has none.
+fn new_name(
+    visit: &Visit,
+    goal: &Goal<'_>,
+    given: Option<String>,
+) -> Result<Option<String>, Instead> {
+    let server = &goal.server;
+    let given = given.filter(|given| !given.is_empty() && !server.server.is_default());
+    let is_new = || visit.app().store.servers().find(server).is_none();
+    match given.filter(|_| is_new()) {
+        Some(name) if !is_display_name(&name) => Err(no_display_name()),
+        name => Ok(name),
+    }
 }
 
 /// The options in the query of a link, with or without `opt-` before their names.
@@ -175,6 +209,43 @@ mod tests {
             .await;
         assert_eq!((reply.status, site.started().len()), (400, 1));
         assert_eq!(reply.texts(".lead"), ["There is no image [\"bad\"]."]);
+    }
+
+    #[tokio::test]
+    async fn a_link_says_what_a_new_server_is_called() {
+        let site = Site::new().await;
+        let mut alice = site.logged_in("alice").await;
+        let called = async |alice: &mut Browser<'_>| {
+            let home = alice.get("/hub/home").await;
+            home.texts(".server h2").join(", ")
+        };
+        let link = "/hub/spawn/alice/one?display_name=My%20%3Cb%3EProject";
+        for path in ["/hub/spawn/alice/one?display_name=two%20%20spaces", link] {
+            let reply = alice.get(path).await;
+            let status = if path == link { 302 } else { 400 };
+            assert_eq!(reply.status, status, "{}", reply.body);
+        }
+        assert_eq!(called(&mut alice).await, "My <b>Project");
+        assert_eq!(site.started(), [json!({})], "it is no option");
+        // By the form it goes along; a server that is there keeps its name.
+        with_form(&site);
+        let page = alice.get("/hub/spawn/alice/two?display_name=Two").await;
+        let hidden = page.attributes("#spawn_form [name=display_name]", "value");
+        assert_eq!(hidden, ["Two"]);
+        assert_eq!(called(&mut alice).await, "My <b>Project");
+        let fields = [("image", "bad"), ("display_name", "Two")];
+        let page = alice.post("/hub/spawn/alice/two", &fields).await;
+        let hidden = page.attributes("#spawn_form [name=display_name]", "value");
+        assert_eq!((page.status, hidden), (400, vec!["Two".to_owned()]));
+        let fields = [("image", "a"), ("display_name", "Two")];
+        assert_eq!(
+            alice.post("/hub/spawn/alice/two", &fields).await.status,
+            302
+        );
+        assert_eq!(called(&mut alice).await, "My <b>Project, Two");
+        alice.post("/hub/stop/alice/two", &[]).await;
+        let page = alice.get("/hub/spawn/alice/two?display_name=Other").await;
+        assert!(page.attributes("[name=display_name]", "value").is_empty());
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ use super::options;
 use super::visit::Visit;
 use crate::auth::local_path::LocalPath;
 use crate::servers::{Begun, StartRefused, Waiting};
+use crate::store::audit::{Action, Object};
 
 /// How long a start is waited for before the visitor is sent to watch it: a mistake shows at once.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -23,12 +24,12 @@ const TYPED_MAX: usize = 64 * 1024;
 const BUSY: u64 = 30;
 
 /// Starts the server and goes where that is watched; without options it takes the last ones. Where
-/// they are refused the form is shown again as it was `typed`.
+/// they are refused the form is shown again with what it `brought`.
 pub(super) async fn start(
     visit: &Visit,
     goal: &Goal<'_>,
     options: Result<Option<UserOptions>, OptionsError>,
-    typed: Option<FormData>,
+    brought: Brought,
     next: Option<LocalPath>,
 ) -> Result<Response, Instead> {
     let server = &goal.server;
@@ -36,6 +37,9 @@ pub(super) async fn start(
     let wished = options.as_ref().ok().cloned().flatten();
     let begun = match options {
         Ok(options) => {
+            if let Some(title) = &brought.display_name {
+                create(visit, goal, title).await?;
+            }
             let waiting = Waiting::InLine;
             servers
                 .start(&goal.owner, server, options, waiting, PATIENCE)
@@ -53,39 +57,60 @@ pub(super) async fn start(
         }
         Err(StartRefused::Options(error)) => {
             let form = options::form(visit.app(), server, wished).await?;
-            let refused = Refused { error, typed };
             match form {
-                Some(form) => form_page(visit, goal, form, next.as_ref(), Some(&refused)),
-                None => Err(Instead::error(StatusCode::BAD_REQUEST, refused.words())),
+                Some(form) => {
+                    let refused = Some(error);
+                    let brought = Brought { refused, ..brought };
+                    form_page(visit, goal, form, next.as_ref(), brought)
+                }
+                None => Err(Instead::error(StatusCode::BAD_REQUEST, words(&error))),
             }
         }
         Err(refused) => Err(not_started(visit, goal, &refused, next.as_ref())),
     }
 }
 
-/// Options that a start was refused for, and the form that they came in.
-pub(super) struct Refused {
-    error: OptionsError,
-    typed: Option<FormData>,
+/// Makes a named server that does not exist yet, with what it is called.
+pub(super) async fn create(visit: &Visit, goal: &Goal<'_>, title: &str) -> Result<(), Instead> {
+    let (app, server) = (visit.app(), &goal.server);
+    let checked = app.servers.check_named(&goal.owner, server);
+    checked.map_err(|why| not_started(visit, goal, &why, None))?;
+    let (user, name) = (goal.owner.id, server.server.clone());
+    let entry = visit.entry(goal.member, Action::ServerCreate);
+    let entry = entry.on(Object::server(None, server));
+    let store = app.store.noting(entry.concerning(&goal.owner));
+    let title = Some(title.to_owned());
+    store.servers().ensure(user, name, title).await?;
+    Ok(())
 }
 
-impl Refused {
-    /// What is wrong, and with which field.
-    fn words(&self) -> String {
-        let message = &self.error.message;
-        match &self.error.field {
-            Some(field) if !message.contains(field.as_str()) => format!("{field}: {message}"),
-            _ => message.clone(),
-        }
-    }
+/// What came with a link or a form beside the options, to be shown again where they are refused.
+#[derive(Default)]
+pub(super) struct Brought {
+    /// What a server is to be called that does not exist yet.
+    pub(super) display_name: Option<String>,
+    /// The form as it was sent.
+    pub(super) typed: Option<FormData>,
+    /// What is wrong with the options.
+    pub(super) refused: Option<OptionsError>,
+}
 
-    /// What the script of the page puts back into the fields, as JSON. A form that the spawner fills
-    /// by itself needs no script.
-    fn typed(&self) -> Option<String> {
-        let fields: BTreeMap<_, _> = self.typed.as_ref()?.iter().collect();
-        let json = serde_json::to_string(&fields).ok()?;
-        (json.len() <= TYPED_MAX).then_some(json)
+/// What is wrong with options, and with which field.
+fn words(error: &OptionsError) -> String {
+    match &error.field {
+        Some(field) if !error.message.contains(field.as_str()) => {
+            format!("{field}: {}", error.message)
+        }
+        _ => error.message.clone(),
     }
+}
+
+/// What the script of the page puts back into the fields, as JSON. A form that the spawner fills by
+/// itself needs no script.
+fn put_back(typed: &FormData) -> Option<String> {
+    let fields: BTreeMap<_, _> = typed.iter().collect();
+    let json = serde_json::to_string(&fields).ok()?;
+    (json.len() <= TYPED_MAX).then_some(json)
 }
 
 /// The options form, again with what was wrong with the options that it brought.
@@ -94,17 +119,18 @@ pub(super) fn form_page(
     goal: &Goal<'_>,
     options_form: String,
     next: Option<&LocalPath>,
-    refused: Option<&Refused>,
+    brought: Brought,
 ) -> Result<Response, Instead> {
-    let status = match refused {
+    let status = match brought.refused {
         None => StatusCode::OK,
         Some(_) => StatusCode::BAD_REQUEST,
     };
     let view = SpawnView {
         server: visit.card(&goal.server, true, next),
         options_form,
-        error: refused.map(Refused::words),
-        typed: refused.and_then(Refused::typed),
+        display_name: brought.display_name,
+        error: brought.refused.as_ref().map(words),
+        typed: brought.typed.as_ref().and_then(put_back),
     };
     visit.page(status, &view)
 }

@@ -20,6 +20,7 @@ use crate::auth::caller::{Caller, Proof};
 use crate::auth::cookies;
 use crate::auth::local_path::LocalPath;
 use crate::auth::xsrf::need::{Door, Fetch};
+use crate::people::By;
 use crate::proxy::{ClientInfo, Scheme};
 use crate::scopes::{ScopeName, Target};
 use crate::store::User;
@@ -70,6 +71,14 @@ impl Visit {
     /// What the audit log is to say of something that a member does here.
     pub(super) fn entry(&self, member: Member<'_>, action: Action) -> Entry {
         Entry::new(self.actor(member), action)
+    }
+
+    /// Who changes something that the rules of `people` are about.
+    pub(super) fn by<'v>(&self, member: Member<'v>) -> By<'v> {
+        By {
+            caller: member.caller,
+            actor: self.actor(member),
+        }
     }
 
     /// How the audit log names a member who asks.

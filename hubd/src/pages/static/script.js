@@ -35,10 +35,11 @@
   if (pending) followProgress(pending);
 
   const watched = document.querySelector("[data-watch]");
-  const isPassing = (state) => !["stopped", "running"].includes(state);
+  const isPassing = (state) => !["stopped", "running", "ending"].includes(state);
   if (watched && watched.dataset.watch.split(" ").some(isPassing)) {
-    setInterval(() => reloadIfChanged(watched.dataset.watch), 2000);
+    setInterval(() => reloadIfChanged(watched), 2000);
   }
+  if (watched?.dataset.warnsIn) awaitWarning(watched, watched.dataset.warnsIn);
 
   const list = document.querySelector("[data-events-url]");
   if (list) followRows(list);
@@ -58,8 +59,18 @@
     button.textContent = done ? "Copied" : "Press Ctrl+C";
   }
 
-  const left = document.querySelector("[data-left]");
-  if (left) countDown(left, Date.now() + Number(left.dataset.left) * 1000);
+  for (const left of document.querySelectorAll("[data-left]")) {
+    countDown(left, Date.now() + Number(left.dataset.left) * 1000);
+  }
+
+  // Looks again when a countdown may begin. By then a server may have been used, so that it begins
+  // later. Longer than a day nobody looks at one page.
+  function awaitWarning(watched, seconds) {
+    setTimeout(async () => {
+      const fresh = await reloadIfChanged(watched);
+      awaitWarning(watched, fresh?.dataset.warnsIn ?? 10);
+    }, Math.min(seconds, 86400) * 1000);
+  }
 
   // Counts down to the end of a server that nobody uses; when it comes, the page shows what happened.
   function countDown(place, end) {
@@ -71,7 +82,7 @@
     show();
     setInterval(show, 1000);
     const watched = place.closest("[data-watch]");
-    if (watched) setInterval(() => reloadIfChanged(watched.dataset.watch), 10000);
+    if (watched) setInterval(() => reloadIfChanged(watched), 10000);
   }
 
   // Fills a form that was refused as it was sent: a field that comes up several times has its
@@ -198,8 +209,9 @@
   }
 
   // Asks for this page again and shows the new one only when the state in it is another, so that
-  // nothing moves under a reader in between. A hub that is away is asked again later.
-  async function reloadIfChanged(state) {
+  // nothing moves under a reader in between. A hub that is away is asked again later. Gives what
+  // the new page has in the place of `watched`.
+  async function reloadIfChanged(watched) {
     if (document.hidden) return;
     let answer;
     try {
@@ -210,6 +222,8 @@
     if (answer.status === 502 || answer.status === 503) return;
     const text = answer.type === "opaqueredirect" ? "" : await answer.text();
     const page = new DOMParser().parseFromString(text, "text/html");
-    if (page.querySelector("[data-watch]")?.dataset.watch !== state) location.reload();
+    const fresh = page.querySelector("[data-watch]");
+    if (fresh?.dataset.watch !== watched.dataset.watch) location.reload();
+    return fresh;
   }
 })();

@@ -63,6 +63,21 @@ users = ["helper"]
 name = "guest"
 scopes = ["access:servers!user=alice"]
 users = ["guest"]
+[[role]]
+name = "grading"
+scopes = ["read:servers"]
+groups = ["graders"]
+[[role]]
+name = "tutoring"
+scopes = ["admin-ui", "list:users!group=red", "list:groups!group=red", "groups!group=red", "read:users:groups!group=red"]
+users = ["tutor"]
+[[role]]
+name = "registering"
+scopes = ["admin-ui", "list:users", "admin:users"]
+users = ["registrar"]
+[[group]]
+name = "staff"
+users = ["zelda"]
 "#;
 
 const PASSWORDS: &str = r#"

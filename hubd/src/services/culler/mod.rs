@@ -15,4 +15,4 @@ mod rounds;
 mod span;
 mod watch;
 
-pub(crate) use rounds::Culler;
+pub(crate) use rounds::{Culler, Outlook};

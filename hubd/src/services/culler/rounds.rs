@@ -29,6 +29,15 @@ pub(crate) struct Culler {
     watch: Arc<Mutex<Watch>>,
 }
 
+/// What the user of a server is to know of its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outlook {
+    /// Nothing before this time is over.
+    Quiet(Duration),
+    /// That it comes.
+    Ends(Countdown),
+}
+
 /// How long a server has left, for its user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Countdown {
@@ -70,27 +79,27 @@ impl Culler {
         }
     }
 
-    /// How long a server has left, if that is little enough for its user to be told.
-    pub(crate) fn countdown(&self, server: &ServerId) -> Option<Countdown> {
+    /// What the user of a server is to know of its end; `None` if it does not come by the culler.
+    pub(crate) fn outlook(&self, server: &ServerId) -> Option<Outlook> {
         if !self.table.enabled {
             return None;
         }
         let (_, launch) = self.run_of(server)?;
-        match self.verdict(server, &launch, Instant::now()) {
-            Verdict::Spare => None,
-            Verdict::Keep { left, .. } if left > self.table.warning => None,
-            Verdict::Keep { left, can_extend } => Some(Countdown {
-                left,
-                words: span(left),
-                can_extend,
-            }),
+        let (left, can_extend) = match self.verdict(server, &launch, Instant::now()) {
+            Verdict::Spare => return None,
+            Verdict::Keep { left, can_extend } => (left, can_extend),
             // The next round ends it, unless it is put off.
-            Verdict::Cull(reason) => Some(Countdown {
-                left: Duration::ZERO,
-                words: span(Duration::ZERO),
-                can_extend: matches!(reason, Reason::Idle(_)),
-            }),
+            Verdict::Cull(reason) => (Duration::ZERO, matches!(reason, Reason::Idle(_))),
+        };
+        let quiet = left.saturating_sub(self.table.warning);
+        if !quiet.is_zero() {
+            return Some(Outlook::Quiet(quiet));
         }
+        Some(Outlook::Ends(Countdown {
+            left,
+            words: span(left),
+            can_extend,
+        }))
     }
 
     /// Its user wants a server to be kept: as if it was used now.

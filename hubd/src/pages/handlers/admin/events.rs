@@ -23,7 +23,7 @@ use super::super::form;
 use super::super::instead::Instead;
 use super::super::visit::Visit;
 use super::list::{expect_manager, visible};
-use super::listing::PAGE;
+use super::part::PAGE;
 use super::rows::stamp;
 use crate::app::AppState;
 

@@ -9,7 +9,8 @@ use spawner_core::UserName;
 use super::super::super::views::admin::{AddForm, AdminView, Choice, Sorting};
 use super::super::instead::Instead;
 use super::super::visit::{Member, Visit, manages};
-use super::listing::{Listing, PAGE};
+use super::listing::Listing;
+use super::part::{PAGE, part, start, tabs};
 use super::rows::row;
 use crate::app::App;
 use crate::scopes::{ScopeName, Target, VisibleUsers};
@@ -41,16 +42,15 @@ pub(super) fn page(
     let mut found = app.store.users().list(&query);
     if found.users.is_empty() && found.total > 0 {
         // The last page, after those who were on this one have been deleted.
-        query.offset = (found.total - 1) / PAGE * PAGE;
+        query.offset = start(query.offset, found.total);
         found = app.store.users().list(&query);
     }
     let base = visit.links().admin();
-    let (offset, total) = (query.offset, found.total);
-    let last = offset.saturating_add(found.users.len()).min(total);
     let link = |offset: usize| listing.at(offset).url(&base);
     let names = found.users.iter().map(|user| ("user", user.name.as_str()));
     let view = AdminView {
-        here: link(offset),
+        tabs: tabs(visit, member),
+        here: link(query.offset),
         filter: listing.filter.clone(),
         states: listing
             .states()
@@ -69,11 +69,7 @@ pub(super) fn page(
             })
             .collect(),
         sort: listing.sort_word(),
-        total,
-        first: if total == 0 { 0 } else { offset + 1 },
-        last,
-        previous_url: (offset > 0).then(|| link(offset.saturating_sub(PAGE))),
-        following_url: (last < total).then(|| link(last)),
+        part: part(query.offset, found.total, link),
         events_url: visit.links().admin_events().with_query(names),
         rows: found
             .users

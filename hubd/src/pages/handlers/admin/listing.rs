@@ -1,11 +1,10 @@
 //! What of the list is asked for, from the query and back into links.
 
 use super::super::visit::Visit;
+use super::part::offset;
 use crate::auth::local_path::LocalPath;
 use crate::store::{UserSort, UserState};
 
-/// How many users a page shows.
-pub(super) const PAGE: usize = 50;
 /// The longest text that names are searched for, in bytes; no name is longer.
 const FILTER_MAX: usize = 255;
 
@@ -59,7 +58,6 @@ impl Listing {
         let state = STATES
             .iter()
             .position(|(known, ..)| Some(*known) == state.as_deref());
-        let offset = visit.query("offset");
         Self {
             filter: Some(filter)
                 .filter(|filter| filter.len() <= FILTER_MAX)
@@ -68,9 +66,7 @@ impl Listing {
             state: state.unwrap_or_default(),
             sort: sort.unwrap_or_default(),
             descending: descending && sort.is_some(),
-            offset: offset
-                .and_then(|offset| offset.parse().ok())
-                .unwrap_or_default(),
+            offset: offset(visit),
         }
     }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
-use jiff::Timestamp;
 use spawner_core::{FormData, UserName};
 
 use super::super::super::views::admin::{AddForm, DeleteUserView};
@@ -16,12 +15,12 @@ use super::super::visit::{Member, Visit};
 use super::list::{add_form, expect_manager, page};
 use super::listing::Listing;
 use crate::auth::local_path::LocalPath;
+use crate::people::{Refused, users};
 use crate::scopes::{ScopeName, Target};
-use crate::servers::{Place, StopRefused, Stopped};
-use crate::store::User;
-use crate::store::audit::Action;
+use crate::servers::{Place, Stopped};
+use crate::store::{User, UserChange};
 
-/// The most users that one form makes.
+/// The most users that one form is about.
 const NAMES_MAX: usize = 1000;
 
 /// Makes the users that the form names, one a line or with spaces and commas between them. Those
@@ -33,9 +32,6 @@ pub(in super::super) async fn add(visit: Visit, body: Body) -> Result<Response, 
     let empty = add_form(&visit, member).ok_or_else(|| Instead::status(StatusCode::FORBIDDEN))?;
     let typed = form.first("names").unwrap_or_default();
     let admins = form.first("admins").is_some();
-    if admins && !empty.may_admins {
-        return Err(only_admins());
-    }
     let again = |error: String, status| {
         let typed = AddForm {
             names: typed.to_owned(),
@@ -49,27 +45,20 @@ pub(in super::super) async fn add(visit: Visit, body: Body) -> Result<Response, 
         Ok(names) => names,
         Err(error) => return again(error, StatusCode::BAD_REQUEST),
     };
-    let app = visit.app();
-    let reserved = names.iter().find(|name| app.is_for_admins_to_make(name));
-    if let Some(name) = reserved.filter(|_| !app.directory.is_admin(member.user)) {
-        let error = format!(
-            "The configuration gives more to the name {name}, so only an admin can make that account."
-        );
-        return again(error, StatusCode::FORBIDDEN);
+    let (app, by) = (visit.app(), visit.by(member));
+    match users::create(app, &by, names, admins).await {
+        Ok(_) => {
+            let list = Listing::newest().url(&visit.links().admin());
+            Ok(redirect(StatusCode::SEE_OTHER, &list))
+        }
+        Err(Refused::Conflict(error)) => again(error, StatusCode::CONFLICT),
+        Err(Refused::Forbidden(error)) => again(error, StatusCode::FORBIDDEN),
+        Err(refused) => Err(refused.into()),
     }
-    let entry = visit.entry(member, Action::UserCreate);
-    let store = app.store.noting(entry.with("admin", admins));
-    let created = store.users().create(names, admins, Timestamp::now());
-    let created = created.await?;
-    if created.is_empty() {
-        let error = "All of these users exist already.".to_owned();
-        return again(error, StatusCode::CONFLICT);
-    }
-    let list = Listing::newest().url(&visit.links().admin());
-    Ok(redirect(StatusCode::SEE_OTHER, &list))
 }
 
-fn read_names(typed: &str) -> Result<Vec<UserName>, String> {
+/// The names in a field, one a line or with spaces and commas between them.
+pub(super) fn read_names(typed: &str) -> Result<Vec<UserName>, String> {
     let words = typed.split(|c: char| c.is_whitespace() || c == ',' || c == ';');
     let words = words.filter(|word| !word.is_empty());
     let names = words.map(|word| {
@@ -85,7 +74,7 @@ fn read_names(typed: &str) -> Result<Vec<UserName>, String> {
     match names.len() {
         0 => Err("Write at least one name.".to_owned()),
         count if count > NAMES_MAX => {
-            Err(format!("At most {NAMES_MAX} users can be added at once."))
+            Err(format!("At most {NAMES_MAX} names can be given at once."))
         }
         _ => Ok(names),
     }
@@ -100,10 +89,6 @@ pub(in super::super) async fn set_rights(
     let form = form::read(&visit.parts.headers, body, form::SMALL).await?;
     visit.check_xsrf(&form)?;
     let (member, user) = expect_user(&visit, named, ScopeName::AdminUsers)?;
-    let directory = &visit.app().directory;
-    if !directory.is_admin(member.user) {
-        return Err(only_admins());
-    }
     let admin = match form.first("admin") {
         Some("true") => true,
         Some("false") => false,
@@ -113,13 +98,11 @@ pub(in super::super) async fn set_rights(
         let message = "You cannot change your own rights; another admin can.";
         return Err(Instead::error(StatusCode::BAD_REQUEST, message));
     }
-    let entry = visit.entry(member, Action::UserChange).on_user(&user);
-    let store = visit.app().store.noting(entry.with("admin", admin));
-    let user = store.users().set_admin(user.id, admin).await?;
-    if !admin && directory.is_admin(&user) {
-        let message = "The configuration (auth.admin_users) names this user as an admin.";
-        return Err(Instead::error(StatusCode::CONFLICT, message));
-    }
+    let change = UserChange {
+        admin: Some(admin),
+        ..UserChange::default()
+    };
+    users::change(visit.app(), &visit.by(member), &user, change).await?;
     Ok(redirect(StatusCode::SEE_OTHER, &back(&visit, &form)))
 }
 
@@ -151,33 +134,18 @@ pub(in super::super) async fn delete(
     let form = form::read(&visit.parts.headers, body, form::SMALL).await?;
     visit.check_xsrf(&form)?;
     let (member, user) = expect_user(&visit, named, ScopeName::DeleteUsers)?;
-    if user.id == member.user.id {
-        let message = "You cannot delete yourself.";
-        return Err(Instead::error(StatusCode::BAD_REQUEST, message));
-    }
-    let app = visit.app();
-    let servers = app.servers.by(visit.actor(member));
-    let stopped = servers.delete_user(&user, app.slow_stop_timeout).await;
     let list = back(&visit, &form);
-    match stopped {
+    match users::delete(visit.app(), &visit.by(member), &user).await {
         Ok(Stopped::Done) => Ok(redirect(StatusCode::SEE_OTHER, &list)),
         Ok(Stopped::Pending) => {
             let message = "A server of this user is still being stopped. Try again in a moment.";
             Err(Instead::busy(StatusCode::CONFLICT, message, 5).leading_to(list))
         }
-        Err(StopRefused::Failed(error)) => {
-            let message = format!("A server of this user could not be stopped: {error}");
-            Err(Instead::error(StatusCode::CONFLICT, message).leading_to(list))
-        }
-        Err(StopRefused::Store(error)) => Err(error.into()),
-        Err(refused @ StopRefused::ShuttingDown) => {
-            let message = sentence(&refused.to_string());
-            Err(Instead::busy(StatusCode::SERVICE_UNAVAILABLE, message, 30))
-        }
+        Err(refused) => Err(Instead::from(refused).leading_to(list)),
     }
 }
 
-/// The list that a form came from.
+/// The page that a form came from.
 pub(super) fn back(visit: &Visit, form: &FormData) -> LocalPath {
     let next = form.first("next").and_then(|next| visit.local(next));
     next.unwrap_or_else(|| visit.links().admin())
@@ -185,7 +153,7 @@ pub(super) fn back(visit: &Visit, form: &FormData) -> LocalPath {
 
 /// The user that the path names, for a manager who holds `scope` for them. One whom the manager may
 /// do nothing about is not found, the same as one who is not there.
-fn expect_user(
+pub(super) fn expect_user(
     visit: &Visit,
     named: Named,
     scope: ScopeName,
@@ -201,8 +169,4 @@ fn expect_user(
     });
     let user = user.ok_or_else(|| Instead::status(StatusCode::NOT_FOUND))?;
     Ok((member, user))
-}
-
-fn only_admins() -> Instead {
-    Instead::error(StatusCode::FORBIDDEN, "Only an admin can make an admin.")
 }

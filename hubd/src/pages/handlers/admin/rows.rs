@@ -56,26 +56,19 @@ pub(super) fn stamp(app: &App, user: &User) -> String {
 pub(super) fn row(visit: &Visit, member: Member<'_>, user: &User) -> UserRow {
     let (app, links) = (visit.app(), visit.links());
     let groups = app.directory.groups_of(&user.name);
-    let may = |scope| {
-        let (name, groups) = (&user.name, &*groups);
-        let target = Target::User { name, groups };
-        member.caller.rights.allows(scope, target).is_yes()
-    };
-    let you = user.id == member.user.id;
-    let by_books = user.admin || !app.directory.is_admin(user);
-    let gives_admin = app.directory.is_admin(member.user) && may(ScopeName::AdminUsers);
+    let fields = member.caller.rights.user_fields(&user.name, &groups);
     let servers = servers_of(app, user).into_iter();
     UserRow {
         name: user.name.to_string(),
         stamp: stamp(app, user),
         admin: app.directory.is_admin(user),
-        you,
+        you: user.id == member.user.id,
         last_seen: user.last_activity.map(when),
-        admin_url: (gives_admin && by_books && !you).then(|| links.admin_rights(&user.name)),
-        delete_url: (may(ScopeName::DeleteUsers) && !you).then(|| links.admin_delete(&user.name)),
+        user_url: links.admin_user(&user.name),
         servers: servers
             .map(|(server, name)| server_row(visit, member, &server, name, &groups))
             .collect(),
+        groups: if fields.groups { groups } else { Vec::new() },
     }
 }
 

@@ -1,4 +1,6 @@
-//! The admin page, from what it shows to what its buttons do.
+//! The admin pages, from what they show to what their buttons do.
+
+mod changes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +10,7 @@ use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use spawner_core::{SpawnError, UserName};
 
-use crate::pages::testing::{Act, Browser, Reply, Site, id};
+use crate::pages::testing::{Act, Reply, Site};
 use crate::servers::Place;
 
 /// A hub with these users beside `root`, who is logged in.
@@ -45,13 +47,22 @@ async fn only_managers_see_it() {
         let mut browser = site.logged_in(user).await;
         assert_eq!(browser.get("/hub/admin").await.status, 403, "{user}");
         assert_eq!(browser.get("/hub/admin/events").await.status, 403);
-        assert_eq!(browser.get("/hub/admin/delete/root").await.status, 403);
+        for path in ["delete/root", "user/root", "groups", "groups/red"] {
+            let path = format!("/hub/admin/{path}");
+            assert_eq!(browser.get(&path).await.status, 403, "{path}");
+        }
         for path in [
             "users",
             "rights/root",
+            "rename/root",
+            "join/alice",
             "start/alice",
             "open/alice",
             "delete/root",
+            "groups",
+            "groups/red/add",
+            "groups/red/take-out",
+            "groups/red/delete",
         ] {
             let path = format!("/hub/admin/{path}");
             let fields = [("names", "eve"), ("admin", "true")];
@@ -64,10 +75,7 @@ async fn only_managers_see_it() {
     let page = root.get("/hub/admin").await;
     assert_eq!((page.status, &*page.heading()), (200, "Users"));
     assert_eq!(page.texts("header nav a"), ["Home", "Tokens", "Admin"]);
-    assert!(
-        page.attributes("[data-user=root] a", "href").is_empty(),
-        "not themselves"
-    );
+    assert_eq!(page.texts(".tabs a"), ["Users", "Groups"]);
 }
 
 #[tokio::test]
@@ -222,98 +230,6 @@ async fn who_opens_anothers_server_is_told_to_its_owner() {
     // Nobody is told of themselves.
     assert_eq!(alice.get(authorize).await.status, 302);
     assert_eq!(alice.get("/hub/home").await.texts(".visits li").len(), 2);
-}
-
-#[tokio::test]
-async fn users_come_and_go() {
-    let site = hub([]).await;
-    let mut root = site.logged_in("root").await;
-    let add = |names| [("names", names)];
-    let reply = root
-        .post("/hub/admin/users", &add("bob, carol\r\n dave;bob\n"))
-        .await;
-    assert_eq!(reply.leads(), (303, "/hub/admin?sort=-id"));
-    let page = root.get(reply.location()).await;
-    assert_eq!(names(&page), ["dave", "carol", "bob", "root"]);
-    let reply = root.post("/hub/admin/users", &add("bob erin")).await;
-    assert_eq!(reply.status, 303, "who is there stays");
-    for (names, status, says) in [
-        ("", 400, "at least one name"),
-        ("ok ../x", 400, "“../x” cannot be a user name"),
-        ("<b>", 400, "“<b>” cannot be a user name"),
-        ("bob", 409, "exist already"),
-        (&*"a\n".repeat(1001), 400, "At most 1000"),
-    ] {
-        let page = root.post("/hub/admin/users", &add(names)).await;
-        assert_eq!(page.status, status, "{names:.20}");
-        let error = page.texts("[role=alert]").join(" ");
-        assert!(error.contains(says), "{error}");
-        assert_eq!(
-            page.texts("#names"),
-            [names.split_whitespace().collect::<Vec<_>>().join(" ")]
-        );
-    }
-    assert!(
-        site.app
-            .store
-            .users()
-            .by_name(&UserName::new("ok").unwrap())
-            .is_none()
-    );
-
-    let page = root.get("/hub/admin?name_filter=bob").await;
-    let ask = page.attributes("[data-user=bob] a", "href");
-    assert_eq!(
-        ask,
-        ["/hub/admin/delete/bob?next=/hub/admin%3Fname_filter%3Dbob"]
-    );
-    site.start("bob", "").await;
-    let question = root.get(&ask[0]).await;
-    assert_eq!(question.heading(), "Delete bob?");
-    assert!(question.texts(".lead")[0].starts_with("One server of theirs is running"));
-    assert_eq!(
-        names(&root.get("/hub/admin").await).len(),
-        5,
-        "asking deletes nobody"
-    );
-    let fields = [("next", "/hub/admin?name_filter=bob")];
-    let reply = root.post("/hub/admin/delete/bob", &fields).await;
-    assert_eq!(reply.leads(), (303, "/hub/admin?name_filter=bob"));
-    assert_eq!(site.app.servers.look(&id("bob", "")).place, Place::Stopped);
-    assert_eq!(
-        names(&root.get("/hub/admin").await),
-        ["carol", "dave", "erin", "root"]
-    );
-    assert_eq!(root.post("/hub/admin/delete/bob", &[]).await.status, 404);
-    assert_eq!(root.post("/hub/admin/delete/root", &[]).await.status, 400);
-}
-
-#[tokio::test]
-async fn admins_make_admins() {
-    let site = hub(["alice".to_owned()]).await;
-    let mut root = site.logged_in("root").await;
-    let page = root.get("/hub/admin").await;
-    assert_eq!(buttons(&page, "Make Admin"), ["/hub/admin/rights/alice"]);
-    let set = async |browser: &mut Browser<'_>, user: &str, admin: &str| {
-        let path = format!("/hub/admin/rights/{user}");
-        browser.post(&path, &[("admin", admin)]).await.status
-    };
-    assert_eq!(set(&mut root, "alice", "perhaps").await, 400);
-    assert_eq!(set(&mut root, "alice", "true").await, 303);
-    let mut alice = site.logged_in("alice").await;
-    let page = alice.get("/hub/admin").await;
-    assert_eq!(page.texts(".person .tag"), ["you", "admin", "admin"]);
-    // The configuration names root.
-    assert!(buttons(&page, "Remove Admin").is_empty());
-    assert_eq!(set(&mut alice, "root", "false").await, 409);
-    assert_eq!(
-        set(&mut alice, "alice", "false").await,
-        400,
-        "not themselves"
-    );
-    assert_eq!(set(&mut root, "nobody", "true").await, 404);
-    assert_eq!(set(&mut root, "alice", "false").await, 303);
-    assert_eq!(alice.get("/hub/admin").await.status, 403);
 }
 
 /// The next event of a stream.
