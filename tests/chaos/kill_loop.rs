@@ -230,10 +230,12 @@ impl Chaos {
                 (Wish::Start, Answer::Given(StatusCode::CREATED)) => {
                     self.figures.starts += 1;
                     let name = USERS[request.user];
-                    let leader = leader.unwrap_or_else(|| {
-                        panic!("the start of {name} was acknowledged and nothing runs")
-                    });
-                    Promise::Runs(leader)
+                    match leader {
+                        Some(leader) => Promise::Runs(leader),
+                        // The other request has stopped it already.
+                        None if !alone(request.user) => Promise::None,
+                        None => panic!("the start of {name} was acknowledged and nothing runs"),
+                    }
                 }
                 (Wish::Stop, Answer::Given(StatusCode::NO_CONTENT)) => {
                     self.figures.stops += 1;

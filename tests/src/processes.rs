@@ -9,6 +9,7 @@
 //!
 //! A process is pid and start time together: a pid alone comes back after a while.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -78,16 +79,22 @@ pub fn servers_of(folder: &Path) -> Vec<Process> {
     found
 }
 
-/// Ends every process of the test in `folder` and returns when none is left.
+/// Ends every process of the test in `folder` and returns when none is left. The control groups that a
+/// hub made for them go too: no hub is there to remove them.
 pub fn end_all(folder: &Path) {
+    let mut groups = BTreeSet::new();
     loop {
         let alive = of(folder);
         if alive.is_empty() {
-            return;
+            break;
         }
         for process in alive {
+            groups.extend(own_group(process.pid));
             end(&process, folder);
         }
+    }
+    for group in groups {
+        let _ = fs::remove_dir(group);
     }
 }
 
@@ -111,6 +118,19 @@ pub fn end(process: &Process, folder: &Path) {
     if same && pidfd_send_signal(&held, Signal::KILL).is_ok() {
         let _ = retry_on_intr(|| poll(&mut [PollFd::new(&held, PollFlags::IN)], None));
     }
+}
+
+/// The directory of the control group that a hub made for the run of a process.
+fn own_group(pid: i32) -> Option<PathBuf> {
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let mounts = fs::read_to_string("/proc/mounts").ok()?;
+    let mut mounts = mounts
+        .lines()
+        .map(|line| line.split(' ').collect::<Vec<_>>());
+    let mount = mounts.find(|mount| mount.get(2) == Some(&"cgroup2"))?;
+    let of_run = path.rsplit('/').next()?.starts_with("hubd-");
+    of_run.then(|| Path::new(mount[1]).join(path))
 }
 
 fn pids() -> impl Iterator<Item = i32> {

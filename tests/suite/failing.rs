@@ -40,6 +40,15 @@ async fn a_program_that_never_listens() {
     story(setup, &["counting sheep", "2 seconds|2 s", "waiting"]).await;
 }
 
+#[tokio::test]
+async fn a_start_that_takes_too_long_as_a_whole() {
+    let setup = Setup::new()
+        .server_env("FAKESU_NEVER_LISTEN", "1")
+        .set("spawner.prepare_timeout", 5)
+        .set("spawner.total_timeout", 2);
+    story(setup, &["2 s (total_timeout)"]).await;
+}
+
 async fn story(setup: Setup, words: &[&str]) {
     let hub: TestHub = setup.start().await;
     let admin = hub.admin();

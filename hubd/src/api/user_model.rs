@@ -91,8 +91,14 @@ fn user_kind() -> RefOr<Schema> {
 #[expect(dead_code, reason = "it describes what `Include` reads")]
 pub(super) struct IncludeQuery {
     /// Whether stopped servers are shown as well.
-    #[param(default = false)]
+    #[param(schema_with = flag)]
     include_stopped_servers: Option<bool>,
+}
+
+/// See [`Query::flag`].
+fn flag() -> RefOr<Schema> {
+    let words = ["", "0", "1", "false", "true"];
+    from_json(json!({ "type": "string", "enum": words, "default": "0" }))
 }
 
 /// Which servers a model of a user holds.

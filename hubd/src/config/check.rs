@@ -215,8 +215,13 @@ fn check_listener(config: &Config, reading: &mut Reading) {
 fn check_spawner(config: &Config, reading: &mut Reading) {
     let spawner = &config.spawner;
     for (key, timeout) in [
+        ("spawner.prepare_timeout", spawner.prepare_timeout),
         ("spawner.start_timeout", spawner.start_timeout),
         ("spawner.http_timeout", spawner.http_timeout),
+        (
+            "spawner.total_timeout",
+            spawner.total_timeout.unwrap_or_default(),
+        ),
     ] {
         if timeout > TIMEOUT_USUAL_MAX {
             let message = "this is more than a day; a start that hangs will hang that long";

@@ -48,10 +48,14 @@ pub(crate) struct SpawnerTable {
     pub(crate) default_url: Option<String>,
     /// HTML of the inputs that are shown before a start.
     pub(crate) options_form: Option<String>,
+    /// How long all that comes before a start may take; not zero.
+    pub(crate) prepare_timeout: Duration,
     /// How long a start may take until the server is there; not zero.
     pub(crate) start_timeout: Duration,
     /// How long a server that is there may take to answer; not zero.
     pub(crate) http_timeout: Duration,
+    /// How long a start may take altogether; not zero. By default the sum of its parts.
+    pub(crate) total_timeout: Option<Duration>,
     /// How often a running server is looked at; zero for never.
     pub(crate) poll_interval: Duration,
     /// The most memory a server may use, in bytes.
@@ -144,6 +148,12 @@ pub(super) const SPEC: TableSpec = TableSpec {
             "HTML of the inputs that users fill before a start.",
         ),
         KeySpec::new(
+            "prepare_timeout",
+            "30",
+            "How long all that comes before a start may take: choosing an address, and asking the\n\
+             spawner for arguments and variables. The hook has its own time.",
+        ),
+        KeySpec::new(
             "start_timeout",
             "60",
             "How long a start may take until the server is there.",
@@ -152,6 +162,13 @@ pub(super) const SPEC: TableSpec = TableSpec {
             "http_timeout",
             "30",
             "How long a server that is there may take until it answers.",
+        ),
+        KeySpec::unset(
+            "total_timeout",
+            "150",
+            "How long a start may take altogether, with all that is tried again, but without the pull\n\
+             of an image. Left out, it is prepare_timeout, hook_timeout, start_timeout and http_timeout\n\
+             together.",
         ),
         KeySpec::new(
             "poll_interval",
@@ -237,8 +254,10 @@ impl Default for SpawnerTable {
             notebook_dir: None,
             default_url: None,
             options_form: None,
+            prepare_timeout: Duration::from_secs(30),
             start_timeout: Duration::from_mins(1),
             http_timeout: Duration::from_secs(30),
+            total_timeout: None,
             poll_interval: Duration::from_secs(30),
             mem_limit: None,
             mem_guarantee: None,
@@ -274,12 +293,16 @@ pub(super) fn read(mut table: TableReader<'_, '_>) -> SpawnerTable {
         notebook_dir: table.get("notebook_dir", some_text),
         default_url: table.get("default_url", default_url),
         options_form: table.get("options_form", some_text),
+        prepare_timeout: table
+            .get("prepare_timeout", timeout)
+            .unwrap_or(default.prepare_timeout),
         start_timeout: table
             .get("start_timeout", timeout)
             .unwrap_or(default.start_timeout),
         http_timeout: table
             .get("http_timeout", timeout)
             .unwrap_or(default.http_timeout),
+        total_timeout: table.get("total_timeout", timeout),
         poll_interval: table
             .get("poll_interval", interval)
             .unwrap_or(default.poll_interval),

@@ -63,7 +63,9 @@ fn shared_knobs(table: &SpawnerTable) -> SpawnerConfig {
         poll_interval: table.poll_interval,
         poll_jitter: table.poll_jitter,
         consecutive_failure_limit: table.consecutive_failure_limit,
+        prepare_timeout: table.prepare_timeout,
         hook_timeout: table.hook_timeout,
+        total_timeout: table.total_timeout,
         env_keep: table.env_keep.clone().unwrap_or(default.env_keep),
         env: default.env,
         environment: environment

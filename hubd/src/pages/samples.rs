@@ -447,14 +447,12 @@ fn admin_pages(out: &mut Pages<'_>, text: Texts<'_>) {
         part: part(),
         events_url: links().admin_events(),
         add: Some(add),
-        audit_url: Some(links().admin_audit()),
     };
     out.logged_in("admin", &view);
     let nobody = AdminView {
         rows: Vec::new(),
         part: no_part(),
         add: None,
-        audit_url: None,
         ..view
     };
     out.logged_in("admin-nobody", &nobody);
@@ -473,8 +471,9 @@ fn admin_pages(out: &mut Pages<'_>, text: Texts<'_>) {
 
 fn tabs() -> Tabs {
     Tabs {
-        users_url: links().admin(),
-        groups_url: Some(links().admin_groups()),
+        users: links().admin(),
+        groups: Some(links().admin_groups()),
+        audit: Some(links().admin_audit()),
     }
 }
 
@@ -631,6 +630,7 @@ fn audit_pages(out: &mut Pages<'_>, text: Texts<'_>) {
         details: format!("{{\"name\":\"{}\"}}", text("robert")),
     };
     let view = AuditView {
+        tabs: tabs(),
         list_url: links().admin_audit(),
         user_filter: text("alice"),
         actions: vec![Choice {

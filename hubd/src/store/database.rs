@@ -151,7 +151,9 @@ fn create(path: &Path, steps: &[&str]) -> Result<(), OpenError> {
         .open(&new)
         .map_err(failed("make the database", &new))?;
     let conn = connect(&new)?;
-    conn.pragma_update(None, "application_id", APPLICATION_ID)
+    // Nobody misses it before it has its name; until then the disk is waited for once, below.
+    conn.pragma_update(None, "synchronous", "off")
+        .and_then(|()| conn.pragma_update(None, "application_id", APPLICATION_ID))
         .map_err(|e| OpenError::from_sqlite(new.clone(), e))?;
     migrate::migrate(&conn, &new, steps)?;
     drop(conn);

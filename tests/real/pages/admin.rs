@@ -171,5 +171,12 @@ async fn users_and_groups_are_changed_by_keyboard() {
     root.press(Key::Enter).await;
     root.until_at("/hub/admin/groups").await;
     root.until_says("#count", "1 to 1 of 1").await;
+
+    // All of that is in the audit log.
+    root.tab_to(".tabs a[href='/hub/admin/audit']").await;
+    root.press(Key::Enter).await;
+    root.until_says("ol .what", "root group.delete group red")
+        .await;
+    root.inspect("admin-audit").await;
     root.close().await;
 }

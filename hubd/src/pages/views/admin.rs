@@ -5,12 +5,14 @@ use serde::Serialize;
 use super::{ServerState, View};
 use crate::auth::local_path::LocalPath;
 
-/// The way from one list to the other.
+/// The way from one list to another.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Tabs {
-    pub(crate) users_url: LocalPath,
+    pub(crate) users: LocalPath,
     /// For those who may see the groups.
-    pub(crate) groups_url: Option<LocalPath>,
+    pub(crate) groups: Option<LocalPath>,
+    /// The audit log, for admins.
+    pub(crate) audit: Option<LocalPath>,
 }
 
 /// Which part of a list a page shows.
@@ -47,8 +49,6 @@ pub(crate) struct AdminView {
     pub(crate) events_url: LocalPath,
     /// The form for new users, for those who may make some.
     pub(crate) add: Option<AddForm>,
-    /// The audit log, for admins.
-    pub(crate) audit_url: Option<LocalPath>,
 }
 
 /// A value to choose.

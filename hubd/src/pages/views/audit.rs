@@ -3,12 +3,13 @@
 use serde::Serialize;
 
 use super::View;
-use super::admin::Choice;
+use super::admin::{Choice, Tabs};
 use crate::auth::local_path::LocalPath;
 
 /// Who did what to whom, the latest first.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct AuditView {
+    pub(crate) tabs: Tabs,
     /// The log without anything chosen; the search form goes there.
     pub(crate) list_url: LocalPath,
     /// By or about whom.

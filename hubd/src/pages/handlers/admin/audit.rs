@@ -7,6 +7,7 @@ use super::super::super::views::admin::Choice;
 use super::super::super::views::audit::{AuditRow, AuditView};
 use super::super::instead::Instead;
 use super::super::visit::Visit;
+use super::part::tabs;
 use crate::auth::local_path::LocalPath;
 use crate::store::audit::{Action, AuditQuery, Cursor, Record};
 
@@ -52,6 +53,7 @@ pub(in super::super) async fn show(visit: Visit) -> Result<Response, Instead> {
         log.with_query(fields.into_iter().filter(|(_, value)| !value.is_empty()))
     };
     let view = AuditView {
+        tabs: tabs(&visit, member),
         user_filter: name.to_owned(),
         actions: choices(action),
         rows: records.iter().map(row).collect(),
@@ -111,7 +113,8 @@ mod tests {
         alice.post("/hub/stop/alice", &[]).await;
         let mut root = site.logged_in("root").await;
         let list = root.get("/hub/admin").await;
-        assert_eq!(list.attributes("#audit", "href"), ["/hub/admin/audit"]);
+        let tab = r#".tabs a[href="/hub/admin/audit"]"#;
+        assert_eq!(list.texts(tab), ["Audit log"]);
         let page = root.get("/hub/admin/audit").await;
         assert_eq!((page.status, page.heading().as_str()), (200, "Audit log"));
         let rows = page.texts("ol .what");

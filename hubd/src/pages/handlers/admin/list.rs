@@ -76,7 +76,6 @@ pub(super) fn page(
             .iter()
             .map(|user| row(visit, member, user))
             .collect(),
-        audit_url: (app.directory.is_admin(member.user)).then(|| visit.links().admin_audit()),
         add: typed.or_else(|| add_form(visit, member)),
         list_url: base,
     };

@@ -43,11 +43,12 @@ pub(super) fn from(list: &LocalPath, offset: usize) -> LocalPath {
     }
 }
 
-/// The way from one list to the other.
+/// The way from one list to another.
 pub(super) fn tabs(visit: &Visit, member: Member<'_>) -> Tabs {
     let groups = member.caller.rights.visible_groups() != VisibleNames::None;
     Tabs {
-        users_url: visit.links().admin(),
-        groups_url: groups.then(|| visit.links().admin_groups()),
+        users: visit.links().admin(),
+        groups: groups.then(|| visit.links().admin_groups()),
+        audit: (visit.app().directory.is_admin(member.user)).then(|| visit.links().admin_audit()),
     }
 }

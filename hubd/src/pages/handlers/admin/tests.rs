@@ -75,7 +75,7 @@ async fn only_managers_see_it() {
     let page = root.get("/hub/admin").await;
     assert_eq!((page.status, &*page.heading()), (200, "Users"));
     assert_eq!(page.texts("header nav a"), ["Home", "Tokens", "Admin"]);
-    assert_eq!(page.texts(".tabs a"), ["Users", "Groups"]);
+    assert_eq!(page.texts(".tabs a"), ["Users", "Groups", "Audit log"]);
 }
 
 #[tokio::test]
